@@ -1,0 +1,56 @@
+# Everything is done through these targets. They need Python 3.11 or newer and nothing else.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+LOCK   := deploy/requirements/dev.txt
+READY  := $(VENV)/.ready
+DATA   ?= ../shared/data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check fmt bench eval lock clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv with the locked dependencies
+
+$(READY): $(LOCK) pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+run: $(READY) ## Start the proxy with config.yaml
+	$(BIN)/reprise serve --config config.yaml
+
+demo: $(READY) ## Watch hits and misses against a scripted origin, with no key and no network
+	$(BIN)/python examples/demo.py
+
+test: $(READY) ## Run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## Lint, types, architecture, tests: what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(ARGS)
+
+fmt: $(READY) ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## Measure canonicalisation, guards, tiers and a request's overhead
+	$(BIN)/python -m pytest bench --benchmark-only $(ARGS)
+
+eval: $(READY) ## Measure right and wrong hits on the labelled sets in DATA
+	$(BIN)/reprise eval all $(DATA)
+
+lock: ## Write the locks anew (needs uv on the PATH)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o deploy/requirements/run.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -o deploy/requirements/dev.txt
+
+clean: ## Remove the environment, caches and local data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks data
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Reprise: an OpenAI-compatible reverse proxy that answers from a semantic cache."""

@@ -1,0 +1,386 @@
+"""The nouns everything else is written in.
+
+Values are frozen and slotted. Times are seconds since the epoch unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Vector = npt.NDArray[np.float32]
+"""One text's embedding: shape (dimension,), float32, unit length, so that a dot is a cosine."""
+
+DIGEST_CHARS = 32
+"""128 bits: a collision takes 2**64 requests, and only inside one's own tenant."""
+
+
+def digest(*parts: bytes) -> str:
+    """A hex digest of some byte strings; each is length-prefixed, so no two lists collide."""
+    state = sha256()
+    for part in parts:
+        state.update(len(part).to_bytes(8, "big"))
+        state.update(part)
+    return state.hexdigest()[:DIGEST_CHARS]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        tenant: Digest of the credential, or of the trusted header. Never the credential itself.
+        session: Which session of that tenant; "" is the tenant's default session.
+    """
+
+    tenant: str
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """What this request wants of the cache (RFC 9111, 5.2.1; RFC 5861; and a few of our own).
+
+    Attributes:
+        read: May be answered from the cache.
+        write: Its answer may be stored.
+        semantic: May be answered by another question's entry.
+        shadow: Look up and record, but answer from upstream.
+        only_if_cached: Fail with `not_cached` rather than ask upstream.
+        private: Kept in the session tier alone.
+        ttl: Lifetime asked for this entry, seconds.
+        max_age: Accept no older entry, seconds.
+        min_fresh: Accept only an entry that stays fresh this long, seconds.
+        max_stale: Accept an entry expired at most this long ago, seconds; `inf` for any.
+        stale_if_error: The same, but only when the origin fails.
+        threshold: Least similarity accepted, in place of the calibrated one.
+        namespace: Partition of the tenant's entries.
+        tags: Labels for invalidation.
+    """
+
+    read: bool = True
+    write: bool = True
+    semantic: bool = True
+    shadow: bool = False
+    only_if_cached: bool = False
+    private: bool = False
+    ttl: float | None = None
+    max_age: float | None = None
+    min_fresh: float = 0.0
+    max_stale: float = 0.0
+    stale_if_error: float = 0.0
+    threshold: float | None = None
+    namespace: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """All that must match exactly before a neighbour is even looked at.
+
+    `tenant`, `namespace`, `api` and `model` stand in clear; the other parts are digests of
+    canonical JSON, "" where the request has no such part, so that `explain` can say which part of
+    two keys differs without keeping anybody's prompt.
+    """
+
+    tenant: str
+    namespace: str
+    api: str
+    model: str
+    system: str = ""
+    context: str = ""
+    tools: str = ""
+    sampling: str = ""
+    format: str = ""
+    extra: str = ""
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts = (
+            self.tenant,
+            self.namespace,
+            self.api,
+            self.model,
+            self.system,
+            self.context,
+            self.tools,
+            self.sampling,
+            self.format,
+            self.extra,
+        )
+        object.__setattr__(self, "id", digest(*(part.encode() for part in parts)))
+
+    def key(self, question: str) -> str:
+        """The exact key: this scope and this question, and nothing else."""
+        return digest(self.id.encode(), question.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRequest:
+    """A request, read.
+
+    Attributes:
+        scope: What must match exactly.
+        caller: Who asks.
+        directives: What it wants of the cache, narrowed by what the request allows.
+        question: The last user text, NFC; "" where there is none.
+        key: `scope.key(question)`.
+        stream: The caller wants server-sent events.
+        include_usage: The caller wants the usage chunk of a stream.
+        body: The request as parsed, untouched.
+    """
+
+    scope: Scope
+    caller: Caller
+    directives: Directives
+    question: str
+    key: str
+    stream: bool
+    include_usage: bool
+    body: dict[str, Any] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer. `estimated` says the origin did not count them; we did."""
+
+    prompt: int
+    completion: int
+    estimated: bool = False
+
+    @property
+    def total(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt + self.completion
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the origin said, whole.
+
+    Attributes:
+        body: The answer as the JSON body a non-streaming caller gets.
+        frames: The `data:` payloads of the origin's stream in order, without `[DONE]`; empty when
+            the origin answered JSON. A stream is replayed from them, chunk for chunk.
+        usage: Tokens, when the origin said or we could estimate.
+        finish: Every choice's finish reason.
+    """
+
+    body: bytes = field(repr=False)
+    frames: tuple[bytes, ...] = field(default=(), repr=False)
+    usage: Usage | None = None
+    finish: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the payload."""
+        return len(self.body) + sum(map(len, self.frames))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stored answer. Its id is the exact key, so that a refresh replaces it.
+
+    Attributes:
+        id: `CacheRequest.key` of the request that filled it.
+        scope: `Scope.id`; no port reads an entry without it.
+        tenant, namespace, model: In clear, for invalidation and labels.
+        question: The text that was asked.
+        answer: What the origin said.
+        created_at: When it was stored.
+        expires_at: Fresh until then (RFC 9111, 4.2).
+        kept_until: Dropped then; between the two it is stale, for callers who accept that.
+        tags: Labels for invalidation.
+        vector: The question's embedding; None for an entry that only its own question may find.
+        embedder: Id of the embedder that made the vector; vectors of two never meet.
+        private: Kept in the session tier alone.
+    """
+
+    id: str
+    scope: str
+    tenant: str
+    namespace: str
+    model: str
+    question: str = field(repr=False)
+    answer: Answer
+    created_at: float
+    expires_at: float
+    kept_until: float
+    tags: tuple[str, ...] = ()
+    vector: Vector | None = field(default=None, repr=False, compare=False)
+    embedder: str = ""
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A neighbour inside the scope: similarity is the cosine, -1 to 1."""
+
+    entry_id: str
+    similarity: float
+    question: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """The neighbour's answer serves this question."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """It does not; the reason is short and for people: `number 5 != 7`."""
+
+    reason: str
+
+
+Verdict = Accept | Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which entries an invalidation means: all fields given must hold. An empty one is an error.
+
+    Attributes:
+        tenant: Only this tenant's; `ALL_TENANTS` for the operator's purge over everybody.
+        ids: Any of these entries.
+        tags: Entries that carry any of these.
+        scope: This scope only.
+        model, namespace: These only.
+        older_than: Stored before this time.
+        everything: Says that no other field is meant; without it an empty selector is refused.
+    """
+
+    tenant: str
+    ids: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    scope: str | None = None
+    model: str | None = None
+    namespace: str | None = None
+    older_than: float | None = None
+    everything: bool = False
+
+    def __post_init__(self) -> None:
+        narrowed = self.ids or self.tags or self.scope or self.older_than is not None
+        if not (self.everything or narrowed or self.model or self.namespace is not None):
+            raise ValueError("an empty selector would drop everything: say everything=True")
+
+    def matches(self, entry: Entry) -> bool:
+        """Whether this entry is meant."""
+        return (
+            self.tenant in (ALL_TENANTS, entry.tenant)
+            and (not self.ids or entry.id in self.ids)
+            and (not self.tags or not set(self.tags).isdisjoint(entry.tags))
+            and self.scope in (None, entry.scope)
+            and self.model in (None, entry.model)
+            and self.namespace in (None, entry.namespace)
+            and (self.older_than is None or entry.created_at < self.older_than)
+        )
+
+
+ALL_TENANTS = "*"
+"""No digest looks like it, so no caller can be it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A change: the index shall hold this question. Only entries that have a vector make one."""
+
+    id: str
+    scope: str
+    question: str = field(repr=False)
+    vector: Vector = field(repr=False, compare=False)
+    embedder: str
+    kept_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A change: nobody may serve this entry any more."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A stretch of the change log.
+
+    Attributes:
+        items: In the order they happened.
+        position: Where to read on; opaque, and durable across restarts.
+        reset: The reader's position is no longer in the log: forget all, these items start anew.
+        more: There is more to read at once.
+    """
+
+    items: tuple[Added | Removed, ...]
+    position: str
+    reset: bool = False
+    more: bool = False
+
+
+class Result(StrEnum):
+    """How a request was answered: the value of `x-cache`."""
+
+    HIT = "HIT"
+    MISS = "MISS"
+    STALE = "STALE"
+    COALESCED = "COALESCED"
+    BYPASS = "BYPASS"
+
+
+class Tier(StrEnum):
+    """Which tier answered: the value of `x-cache-tier`."""
+
+    SESSION = "session"
+    SHARED = "shared"
+    VECTOR = "vector"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one request: exactly one each, so headers, log and metrics cannot disagree.
+
+    Attributes:
+        request_id: `x-request-id`.
+        result: How it was answered.
+        api, model, tenant, namespace: What was asked, by whom.
+        status: The status the caller got.
+        tier: Which tier answered a hit.
+        entry: Id of the entry served or written.
+        similarity: Cosine of the best neighbour looked at, served or not.
+        age: Seconds since the served entry was stored.
+        ttl: Seconds the served entry stays fresh; negative when stale.
+        reason: Why not better: a veto, a bypass, an expiry; "" for a plain hit or miss.
+        stored: The answer goes into the cache; None while a stream has not ended.
+        stream: Answered as server-sent events.
+        usage: Tokens of the answer.
+        saved_usd: What the served tokens would have cost, by the configured prices.
+        upstream_status: The origin's status, when it was asked.
+        timings: Seconds by stage: session, shared, embed, vector, upstream, total.
+    """
+
+    request_id: str
+    result: Result
+    api: str
+    model: str = ""
+    tenant: str = ""
+    namespace: str = ""
+    status: int = 200
+    tier: Tier | None = None
+    entry: str | None = None
+    similarity: float | None = None
+    age: float | None = None
+    ttl: float | None = None
+    reason: str = ""
+    stored: bool | None = None
+    stream: bool = False
+    usage: Usage | None = None
+    saved_usd: float | None = None
+    upstream_status: int | None = None
+    timings: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,102 @@
+"""Whose fault it is, and which status says so.
+
+Every error a caller can see is one of these. `ApiError` renders OpenAI's error object, so that an
+SDK raises the class its user already handles. Errors of libraries are mapped here at the seam
+where they appear; nothing above an adapter catches an aiohttp, sqlite3 or redis error.
+"""
+
+from typing import Any, ClassVar
+
+
+class RepriseError(Exception):
+    """Anything this program raises on purpose."""
+
+
+class ConfigError(RepriseError):
+    """The operator's fault: a configuration that cannot be used. One line a problem."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class TierError(RepriseError):
+    """A cache part failed. To a request it means "nothing found", never an error."""
+
+
+class ApiError(RepriseError):
+    """An answer of our own making, in OpenAI's shape.
+
+    Args:
+        message: What is wrong and with which value, for a person.
+        param: The request field at fault, such as `messages[0].content`, if one is.
+        code: A stable word for programs.
+        headers: Extra response headers.
+    """
+
+    status: ClassVar[int] = 500
+    kind: ClassVar[str] = "server_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+        self.headers = headers or {}
+
+    def body(self) -> dict[str, Any]:
+        """The error object OpenAI's API documents."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.kind,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+
+class BadRequestError(ApiError):
+    """The caller's fault: the request cannot be read."""
+
+    status = 400
+    kind = "invalid_request_error"
+
+
+class TooLargeError(ApiError):
+    """The caller's fault: the body is over the configured limit."""
+
+    status = 413
+    kind = "invalid_request_error"
+
+
+class UnreachableError(ApiError):
+    """The origin's fault: no connection, or one that broke before an answer."""
+
+    status = 502
+    kind = "upstream_error"
+
+
+class UpstreamTimeoutError(ApiError):
+    """The origin's fault: no answer in time."""
+
+    status = 504
+    kind = "upstream_error"
+
+
+class NotCachedError(ApiError):
+    """The caller asked for a cached answer only (RFC 9111, 5.2.1.7), and there is none."""
+
+    status = 504
+    kind = "invalid_request_error"
+
+
+class BrokenStreamError(RepriseError):
+    """The origin's stream ended without its proper end; what was sent must look broken too."""

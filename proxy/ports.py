@@ -1,0 +1,192 @@
+"""Where the program meets its adapters.
+
+A port has at most seven methods. None can read without a scope or a caller's session: isolation is
+in the signature, not in a filter somebody must remember. An adapter raises `TierError` for a fault
+of its own and nothing else; "not there" is None, never an error.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.core.model import (
+    Caller,
+    Candidate,
+    Changes,
+    Entry,
+    Outcome,
+    Selector,
+    Vector,
+)
+
+
+class Clock(Protocol):
+    """Seconds since the epoch. Tests bring their own."""
+
+    def __call__(self) -> float:
+        """The time now."""
+        ...
+
+
+class SessionTier(Protocol):
+    """The fastest tier, in this process. Synchronous, O(1), safe from several threads."""
+
+    def get(self, caller: Caller, key: str) -> Entry | None:
+        """The caller's session's entry, unless its `kept_until` or the tier's own TTL is over."""
+        ...
+
+    def put(self, caller: Caller, entry: Entry) -> None:
+        """Keep it, evicting the least recently used; an entry over the byte bound is a no-op."""
+        ...
+
+    def drop(self, ids: Sequence[str]) -> int:
+        """Forget these entries in every session; ids not held are a no-op. Returns how many."""
+        ...
+
+    def purge(self, selector: Selector) -> int:
+        """Forget what the selector means. Returns how many."""
+        ...
+
+    def stats(self) -> Mapping[str, float]:
+        """Gauges: entries, bytes, and evictions so far by cause."""
+        ...
+
+
+class SharedTier(Protocol):
+    """The source of truth: entries, and the append-only log of their changes."""
+
+    async def start(self) -> None:
+        """Open it. Raises TierError when it cannot be used; may be called again later."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything; a tier never started is a no-op."""
+        ...
+
+    async def get(self, scope: str, key: str) -> Entry | None:
+        """The entry of this key if it is in this scope and not past `kept_until`."""
+        ...
+
+    async def put(self, entry: Entry) -> None:
+        """Store and log it atomically, replacing an entry of the same id. Durable on return."""
+        ...
+
+    async def purge(self, selector: Selector, *, dry_run: bool = False) -> Sequence[str]:
+        """Delete and log what the selector means; returns the ids. A dry run only counts."""
+        ...
+
+    async def expire(self, now: float) -> int:
+        """Delete and log entries past `kept_until`, in batches. Returns how many."""
+        ...
+
+    async def changes(self, after: str | None, limit: int) -> Changes:
+        """The log after a position. None, or a position no longer held, starts from all entries."""
+        ...
+
+
+class VectorTier(Protocol):
+    """A fold of the shared tier's change log that finds neighbours inside one scope."""
+
+    async def start(self) -> None:
+        """Load the snapshot if it is whole and of this embedder, else start empty."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything, without saving."""
+        ...
+
+    @property
+    def position(self) -> str | None:
+        """Where in the change log this index stands; None when it is empty and new."""
+        ...
+
+    async def apply(self, changes: Changes) -> None:
+        """Fold a stretch of the log. Applying one twice, or removing what is not there: no-op."""
+        ...
+
+    async def search(self, scope: str, vector: Vector, k: int) -> Sequence[Candidate]:
+        """At most k neighbours inside the scope, best first; an unknown scope has none."""
+        ...
+
+    async def save(self) -> None:
+        """Write a snapshot, atomically."""
+        ...
+
+    def stats(self) -> Mapping[str, float]:
+        """Gauges: entries, scopes, bytes."""
+        ...
+
+
+class Embedder(Protocol):
+    """Text to vector."""
+
+    @property
+    def id(self) -> str:
+        """Names model, weights and quantisation; vectors of two ids never meet."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        ...
+
+    async def start(self) -> None:
+        """Load it. Raises TierError when it cannot be used; may be called again later."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything."""
+        ...
+
+    async def embed(self, text: str) -> Vector | None:
+        """The text's vector; None when it is empty or longer than the model reads.
+
+        A text cut short would look equal to every other text with the same beginning, and be
+        answered with its answer. So it is not cut: it is not embedded.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OriginRequest:
+    """One call to the origin. `path` starts at the base URL and carries the query string."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | AsyncIterator[bytes]
+
+
+class OriginReply(Protocol):
+    """The origin's answer, as it arrives. Header names are lower case, hop-by-hop removed."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises BrokenStreamError when it breaks off."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connection back, or drop it when the body was not read to its end."""
+        ...
+
+
+class Origin(Protocol):
+    """Where answers come from."""
+
+    async def send(self, request: OriginRequest) -> OriginReply:
+        """Ask; returns at the headers. Raises UnreachableError or UpstreamTimeoutError."""
+        ...
+
+
+class Observer(Protocol):
+    """Hears what happened; never raises."""
+
+    def notice(self, outcome: Outcome) -> None:
+        """One request is over."""
+        ...
+
+    def event(self, name: str, **fields: str | float | bool | None) -> None:
+        """Something worth a log line and a count: a failed stage, an opened breaker."""
+        ...
