@@ -70,6 +70,13 @@ class BadRequestError(ApiError):
     kind = "invalid_request_error"
 
 
+class NotFoundError(ApiError):
+    """The caller's fault: nothing is at this path."""
+
+    status = 404
+    kind = "invalid_request_error"
+
+
 class TooLargeError(ApiError):
     """The caller's fault: the body is over the configured limit."""
 

@@ -5,7 +5,7 @@ in the signature, not in a filter somebody must remember. An adapter raises `Tie
 of its own and nothing else; "not there" is None, never an error.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -153,17 +153,24 @@ class OriginRequest:
 
     method: str
     path: str
-    headers: Mapping[str, str]
+    headers: Sequence[tuple[str, str]]
     body: bytes | AsyncIterator[bytes]
 
 
 class OriginReply(Protocol):
     """The origin's answer, as it arrives. Header names are lower case, hop-by-hop removed."""
 
-    status: int
-    headers: Sequence[tuple[str, str]]
+    @property
+    def status(self) -> int:
+        """The status code."""
+        ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """Name and value pairs."""
+        ...
+
+    def chunks(self) -> AsyncGenerator[bytes]:
         """The body as it comes. Raises BrokenStreamError when it breaks off."""
         ...
 

@@ -1,0 +1,25 @@
+"""The commands, one file each; `main` is the program.
+
+To add one: write `proxy/cli/NAME.py` with a function whose parameters are its options, and name it
+below. `reprise --help` imports every one of these files, so what is slow to import (numpy, FAISS,
+aiohttp) is imported inside the function.
+"""
+
+import typer
+
+from proxy.cli.check import check
+from proxy.cli.serve import serve
+from proxy.cli.version import version
+
+main = typer.Typer(
+    name="reprise",
+    help="An OpenAI-compatible reverse proxy that answers from a semantic cache.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback with local variables would print prompts and keys.
+    pretty_exceptions_enable=False,
+)
+
+main.command("serve")(serve)
+main.command("check")(check)
+main.command("version")(version)

@@ -1,0 +1,127 @@
+"""What may enter the cache.
+
+A request's rules narrow what the caller asked for, never widen it; where several apply the
+strictest holds. An answer is kept only when it is whole, successful, and says something.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Final
+
+from proxy.core.model import Directives
+from proxy.core.privacy import personal_data
+
+KEPT_FINISHES: Final = frozenset({"stop", "tool_calls", "function_call"})
+"""The model had said what it had to say; `length` and `content_filter` cut it short."""
+
+
+class Action(IntEnum):
+    """What becomes of an answer, from free to strict."""
+
+    STORE = 0
+    EXACT = 1
+    PRIVATE = 2
+    NEVER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFacts:
+    """What decides whether an answer may be kept.
+
+    Attributes:
+        finish: Every choice's finish reason.
+        empty: Some choice says nothing and calls nothing.
+        refusal: Some choice is a refusal.
+        tool_calls: Some choice calls a tool.
+    """
+
+    finish: tuple[str, ...]
+    empty: bool
+    refusal: bool
+    tool_calls: bool
+
+
+def why_not(facts: AnswerFacts) -> str | None:
+    """Why an answer may not be kept; None when it may."""
+    for finish in facts.finish:
+        if finish not in KEPT_FINISHES:
+            return f"finish {finish}"
+    if facts.refusal:
+        return "refusal"
+    if facts.empty:
+        return "empty answer"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The operator's rules for requests.
+
+    Attributes:
+        max_temperature: Above it `temperature` applies; None for no limit.
+        temperature: What becomes of answers drawn hotter than that.
+        time_words: By which a question asks about the present.
+        time: What becomes of answers to such questions.
+        pii: What becomes of answers to questions with personal data.
+        tools: What becomes of answers to requests that offer tools, and of tool calls.
+    """
+
+    max_temperature: float | None = None
+    temperature: Action = Action.NEVER
+    time_words: tuple[str, ...] = ()
+    time: Action = Action.NEVER
+    pii: Action = Action.PRIVATE
+    tools: Action = Action.EXACT
+    _time: re.Pattern[str] | None = field(init=False, default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.time_words:
+            object.__setattr__(self, "_time", _any_of(self.time_words))
+
+    def narrow(
+        self, asked: Directives, *, question: str, temperature: object, has_tools: bool
+    ) -> tuple[Directives, str]:
+        """What is left of a request's directives, and why; "" when all is."""
+        action, reason = Action.STORE, ""
+        for rule, why in self._rules(question, temperature, has_tools=has_tools):
+            if rule > action:
+                action, reason = rule, why
+        return _narrowed(asked, action), reason
+
+    def _rules(
+        self, question: str, temperature: object, *, has_tools: bool
+    ) -> Iterable[tuple[Action, str]]:
+        if (
+            self.max_temperature is not None
+            and isinstance(temperature, int | float)
+            and temperature > self.max_temperature
+        ):
+            yield self.temperature, f"temperature {temperature:g}"
+        if has_tools:
+            yield self.tools, "tools"
+        if self._time is not None and (match := self._time.search(question)):
+            yield self.time, f"asks about {match[0].casefold()}"
+        if self.pii is not Action.STORE and (kind := personal_data(question)) is not None:
+            yield self.pii, f"personal data: {kind}"
+
+
+def _any_of(words: Iterable[str]) -> re.Pattern[str]:
+    alternatives = "|".join(
+        r"\s+".join(re.escape(part) for part in word.split())
+        for word in sorted(words, key=len, reverse=True)
+    )
+    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE)
+
+
+def _narrowed(asked: Directives, action: Action) -> Directives:
+    match action:
+        case Action.STORE:
+            return asked
+        case Action.EXACT:
+            return replace(asked, semantic=False)
+        case Action.PRIVATE:
+            return replace(asked, semantic=False, private=True)
+        case Action.NEVER:
+            return replace(asked, semantic=False, read=False, write=False)

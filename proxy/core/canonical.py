@@ -1,0 +1,85 @@
+"""JSON as one byte string per meaning, so that equal requests have equal keys.
+
+Keys are sorted, insignificant white space is gone, text is NFC, and `1` equals `1.0`. Nothing else
+is made equal: two values that an origin could tell apart have different bytes.
+"""
+
+import json
+import re
+import unicodedata
+from typing import Any
+
+import orjson
+
+from proxy.core.model import digest
+
+MAX_EXACT_FLOAT = 2**53
+"""Up to here every integer is a double too (IEEE 754); beyond it `1.0` and `1` may differ."""
+
+_BIG_NUMBER = re.compile(rb"\d{19}")
+
+
+class UncanonicalError(ValueError):
+    """A value that has no canonical form: nested too deeply, or text that is not Unicode."""
+
+
+def loads(payload: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+    """Parse JSON without loss: orjson reads integers over 64 bits as floats.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    if _BIG_NUMBER.search(payload):
+        return json.loads(payload, parse_constant=_refuse)
+    return orjson.loads(payload)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def dumps(value: object) -> bytes:
+    """The opposite of `loads`; the order of keys is kept."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer over 64 bits
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def canonical(value: object) -> bytes:
+    """The value's canonical bytes. Raises UncanonicalError."""
+    try:
+        plain = _integral(value)
+        try:
+            text = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # an integer over 64 bits, or nesting beyond orjson's
+            text = json.dumps(
+                plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+            ).encode()
+    except (RecursionError, ValueError, TypeError) as error:
+        raise UncanonicalError(str(error)) from error
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", text.decode()).encode()
+
+
+def _integral(value: Any) -> Any:  # noqa: ANN401 - JSON is anything
+    """The same value, with every float that is an integer made one. Copies only what changes."""
+    if isinstance(value, float):
+        is_whole = abs(value) < MAX_EXACT_FLOAT and value.is_integer()
+        return int(value) if is_whole else value
+    if isinstance(value, dict):
+        return {name: _integral(v) if type(v) not in _LEAF else v for name, v in value.items()}
+    if isinstance(value, list):
+        return [_integral(v) if type(v) not in _LEAF else v for v in value]
+    return value
+
+
+_LEAF = frozenset({str, int, bool, type(None)})
+
+
+def fingerprint(value: object) -> str:
+    """Digest of the canonical form; "" for nothing at all (None, or an empty container)."""
+    if value is None or value in ({}, []):
+        return ""
+    return digest(canonical(value))

@@ -1,0 +1,128 @@
+"""What every dialect can do.
+
+A dialect knows one API's shapes and nothing of caches, tiers or HTTP. It reads a request into a
+`Reading`, tells a stream's end from its breaking off, and turns a stream into an answer and back:
+`fold(unfold(answer)) == answer` for every answer.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from proxy.core.admission import AnswerFacts
+from proxy.core.model import Scope, Usage
+
+Json = dict[str, Any]
+
+
+class UnreadableFrameError(ValueError):
+    """A stream's payload is not what this API sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A request, read.
+
+    Attributes:
+        scope: What must match exactly.
+        question: The last user text, NFC; "" where there is none.
+        stream: The caller wants server-sent events.
+        include_usage: The caller wants the usage chunk of a stream.
+        exact_only: Why no other question's answer may serve; None when one may.
+        bypass: Why the cache must not touch this request; None when it may.
+    """
+
+    scope: Scope
+    question: str
+    stream: bool = False
+    include_usage: bool = False
+    exact_only: str | None = None
+    bypass: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The id and the time (seconds since the epoch) that one replay carries."""
+
+    id: str
+    created: int
+
+
+class Progress(Protocol):
+    """Watches one stream, payload by payload."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every choice seen has finished: only usage and the end marker can follow."""
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the proper end was seen, and no error before it."""
+        ...
+
+    def feed(self, data: bytes) -> None:
+        """One more payload."""
+        ...
+
+
+class Dialect(Protocol):
+    """One API."""
+
+    @property
+    def api(self) -> str:
+        """Its name in keys and labels."""
+        ...
+
+    @property
+    def end_marker(self) -> bytes:
+        """The payload that ends a stream."""
+        ...
+
+    def read(self, body: Json, *, tenant: str, namespace: str, extra: Mapping[str, str]) -> Reading:
+        """Read a request. `extra` is what else must match: query string, beta headers."""
+        ...
+
+    def with_usage(self, body: Json) -> bytes | None:
+        """The request, asking for usage as well; None when it does, or cannot."""
+        ...
+
+    def watch(self) -> Progress:
+        """A new watch over a stream."""
+        ...
+
+    def fold(self, frames: Iterable[bytes]) -> Json:
+        """A stream's payloads as the JSON answer. Raises UnreadableFrameError."""
+        ...
+
+    def unfold(self, answer: Json, *, include_usage: bool) -> Iterable[bytes]:
+        """The JSON answer as a stream's payloads, without the end marker."""
+        ...
+
+    def usage_frame(self, answer: Json) -> bytes | None:
+        """The payload that tells an answer's usage; None when the answer has none."""
+        ...
+
+    def is_usage_frame(self, frame: bytes) -> bool:
+        """Whether a payload tells the usage and nothing else."""
+        ...
+
+    def facts(self, answer: Json) -> AnswerFacts:
+        """What decides whether an answer may be kept."""
+        ...
+
+    def usage_of(self, answer: Json) -> Usage | None:
+        """The tokens the origin counted."""
+        ...
+
+    def texts_of(self, body: Json, answer: Json) -> tuple[str, str]:
+        """A request's text and its answer's, to count tokens where the origin did not."""
+        ...
+
+    def stamp(self, token: str, created: int) -> Stamp:
+        """A replay's id in this API's form, from a random hex token."""
+        ...
+
+    def refresh(self, payload: bytes, stamp: Stamp) -> bytes:
+        """A body or frame with the replay's id and time where it has such fields."""
+        ...

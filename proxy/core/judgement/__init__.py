@@ -1,0 +1,1 @@
+"""Whether a neighbour's answer serves: thresholds by embedder, then vetoes by text."""

@@ -1,0 +1,62 @@
+"""What one question says that another does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from proxy.core.judgement.reading import Reading
+from proxy.core.judgement.stems import akin
+from proxy.core.judgement.words import ARTICLES, DETERMINERS, PREPOSITIONS, PRONOUNS
+
+
+def residue(keys: Iterable[str], reading: Reading, other: Reading) -> list[str]:
+    """The stems of a reading that the other question covers neither by itself, a synonym nor a near spelling."""
+    left = [key for key in dict.fromkeys(keys) if key not in other.near]
+    return [key for key in left if not _misspelt(key, reading, other)] if left else left
+
+
+def _misspelt(key: str, reading: Reading, other: Reading) -> bool:
+    if any(akin(key, known) for known in other.stems):
+        return True
+    word = shown(key, reading).casefold()
+    return word != key and any(akin(word, known) for known in other.words)
+
+
+def shown(key: str, reading: Reading) -> str:
+    """A stem as its question wrote it."""
+    return reading.shown.get(key, key)
+
+
+def differences(one: Reading, other: Reading) -> set[str]:
+    """Both residues together."""
+    return {*residue(one.content, one, other), *residue(other.content, other, one)}
+
+
+OPENS_AN_OBJECT: Final = ARTICLES | PRONOUNS | PREPOSITIONS | DETERMINERS
+"""After one of these the first word was a verb."""
+
+WIDEST: Final = 3
+"""Words that may be replaced in one place; a longer stretch is a rewording, not a replacement."""
+
+Span = tuple[str, ...]
+
+
+def replaced(one: Span, other: Span) -> tuple[Span, Span] | None:
+    """The stretch that differs when all before and after it is equal.
+
+    None when the two are equal, when the stretch is empty on a side or too long, or when it is
+    the verb that opens the sentence: `explain the`, `describe the` ask for the same.
+    """
+    shorter = min(len(one), len(other))
+    start = 0
+    while start < shorter and one[start] == other[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and one[-1 - end] == other[-1 - end]:
+        end += 1
+    ours, theirs = one[start : len(one) - end], other[start : len(other) - end]
+    opens = not start and (not end or one[-end] in OPENS_AN_OBJECT)
+    if not opens and 0 < len(ours) <= WIDEST and 0 < len(theirs) <= WIDEST:
+        return ours, theirs
+    return None

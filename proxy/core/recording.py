@@ -1,0 +1,117 @@
+"""What becomes of one upstream call's bytes: an answer that may be kept, or the reason why not.
+
+Rule of the file: a body that cannot be read is not an error, since it goes to the caller as it is;
+it is only not kept. The one error is a stream that ended before its proper end, because a caller
+who is not told so takes it for a whole answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from proxy.core.admission import why_not
+from proxy.core.canonical import dumps, loads
+from proxy.core.dialects.base import Dialect, Json, UnreadableFrameError
+from proxy.core.model import Answer
+from proxy.core.stream import Recorder
+from proxy.errors import BrokenStreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What came before the body."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+
+    @property
+    def is_success(self) -> bool:
+        """2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, 15.3
+
+    @property
+    def is_stream(self) -> bool:
+        """Server-sent events."""
+        media_type = dict(self.headers).get("content-type", "")
+        return media_type.partition(";")[0].strip().lower() == "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """How a call ended.
+
+    Attributes:
+        answer: The answer, when it came whole and was understood.
+        refusal: Why it may not be kept; None when it may.
+        is_exact: It may serve its own question only: it calls a tool.
+    """
+
+    answer: Answer | None
+    refusal: str | None
+    is_exact: bool = False
+
+
+class Recording:
+    """Takes one call's bytes down.
+
+    Args:
+        dialect: Understands them.
+        max_bytes: A larger answer is not kept.
+    """
+
+    def __init__(self, dialect: Dialect, max_bytes: int) -> None:
+        self._dialect = dialect
+        self._max_bytes = max_bytes
+        self._head: Head | None = None
+        self._recorder: Recorder | None = None
+        self._body = bytearray()
+
+    def begin(self, head: Head) -> None:
+        """The headers are there."""
+        self._head = head
+        if head.is_success and head.is_stream:
+            self._recorder = Recorder(self._dialect, self._max_bytes)
+
+    def feed(self, piece: bytes) -> None:
+        """Some more of the body."""
+        if self._recorder is not None:
+            self._recorder.feed(piece)
+        elif len(self._body) <= self._max_bytes:
+            self._body += piece
+
+    def land(self) -> Landing:
+        """The body ended. Raises BrokenStreamError when that was not its proper end."""
+        if self._head is None or not self._head.is_success:
+            return Landing(None, f"status {self._head.status if self._head else 0}")
+        if self._recorder is not None:
+            return self._land_stream(self._recorder)
+        if len(self._body) > self._max_bytes:
+            return Landing(None, "too large")
+        return self._land_body(bytes(self._body))
+
+    def _land_stream(self, recorder: Recorder) -> Landing:
+        if not recorder.is_complete:
+            raise BrokenStreamError("the origin's stream ended before its end")
+        if recorder.is_too_large:
+            return Landing(None, "too large")
+        try:
+            answer = self._dialect.fold(recorder.frames)
+        except UnreadableFrameError as error:
+            return Landing(None, str(error))
+        return self._understood(answer, dumps(answer), recorder.frames)
+
+    def _land_body(self, body: bytes) -> Landing:
+        try:
+            answer = loads(body)
+        except ValueError:
+            return Landing(None, "not JSON")
+        if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
+            return Landing(None, "not an answer")
+        return self._understood(answer, body, ())
+
+    def _understood(self, answer: Json, body: bytes, frames: tuple[bytes, ...]) -> Landing:
+        facts = self._dialect.facts(answer)
+        whole = Answer(body, frames, self._dialect.usage_of(answer), facts.finish)
+        refusal = why_not(facts)
+        if refusal is None and whole.size > self._max_bytes:
+            refusal = "too large"
+        return Landing(whole, refusal, is_exact=facts.tool_calls)

@@ -1,0 +1,241 @@
+"""One upstream call per key, however many callers wait.
+
+The call belongs to the flight, not to the caller who came first: whoever leaves cancels nothing
+that others wait for. Every listener reads the same bytes from the first one on, at its own speed.
+
+Why a flight stays for a moment after it has landed: a request looks in the tiers, finds nothing,
+and joins. If the flight lands and stores its answer between those two steps, the request would
+start a second call for an answer that is already there. A lookup never takes longer than the
+cache's deadline, so a flight that lingers that long is seen by all who missed its answer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from proxy.core.recording import Head, Landing, Recording
+from proxy.errors import BrokenStreamError, RepriseError
+from proxy.ports import Origin, OriginReply, OriginRequest
+from proxy.resilience import Tasks
+
+WINDOW_BYTES = 1 << 20
+"""How far the origin may run ahead of a listener once an answer is too large to be kept."""
+
+
+class Seat:
+    """One listener's place: how many chunks it has read."""
+
+    __slots__ = ("read",)
+
+    def __init__(self) -> None:
+        self.read = 0
+
+
+class Flight:
+    """One upstream call under way, or just landed.
+
+    Args:
+        key: What it answers; None when no other caller may join.
+        recording: Takes the bytes down, and says at the end what they were.
+        keep_bytes: How much is kept for callers who join late.
+
+    `is_void` is set when an invalidation overtakes the call: its answer may be older than that,
+    and must not be stored.
+    """
+
+    def __init__(self, key: str | None, recording: Recording, keep_bytes: int) -> None:
+        self.key = key
+        self.is_void = False
+        self._recording = recording
+        self._keep_bytes = keep_bytes
+        self._head: Head | None = None
+        self._landing: Landing | None = None
+        self._error: RepriseError | None = None
+        self._is_over = False
+        self._chunks: list[bytes] = []
+        self._forgotten = 0
+        self._size = 0
+        self._seats: set[Seat] = set()
+        self._changed = asyncio.Event()
+
+    @property
+    def is_joinable(self) -> bool:
+        """Whether a caller who joins now still gets a whole answer from its first byte."""
+        return self._forgotten == 0 and self._error is None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last byte is there, or will never be."""
+        return self._is_over
+
+    @property
+    def is_deserted(self) -> bool:
+        """Whether it is under way and nobody listens any more."""
+        return not self._seats and not self._is_over
+
+    @contextmanager
+    def join(self) -> Iterator[Seat]:
+        """Listen, from the first byte."""
+        seat = Seat()
+        self._seats.add(seat)
+        try:
+            yield seat
+        finally:
+            self._seats.discard(seat)
+            self._announce()
+
+    async def head(self) -> Head:
+        """Status and headers. Raises the error when the origin could not be asked."""
+        while self._head is None and not self._is_over:
+            await self._changed.wait()
+        if self._head is None:
+            raise self._error or BrokenStreamError("the call was given up")
+        return self._head
+
+    async def chunks(self, seat: Seat) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises BrokenStreamError when it breaks off."""
+        while True:
+            changed = self._changed
+            waiting = self._chunks[seat.read - self._forgotten :]
+            for chunk in waiting:
+                seat.read += 1
+                yield chunk
+            if waiting:
+                self._announce()
+            elif self._is_over:
+                break
+            else:
+                await changed.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def landed(self) -> Landing | None:
+        """How it ended, once it has; None at once when it grows too large to be kept.
+
+        Raises the error when it breaks off.
+        """
+        while not self._is_over and self._size <= self._keep_bytes:
+            await self._changed.wait()
+        if self._error is not None:
+            raise self._error
+        return self._landing
+
+    async def fly(self, origin: Origin, call: OriginRequest) -> Landing | None:
+        """Make the call and read it to its end; every fault reaches the listeners."""
+        try:
+            reply = await origin.send(call)
+            try:
+                self._begin(reply)
+                async for chunk in reply.chunks():
+                    await self._push(chunk)
+            finally:
+                await reply.close()
+            self._landing = self._recording.land()
+        except RepriseError as error:
+            self._error = error
+        finally:
+            self.end()
+        return self._landing
+
+    def end(self) -> None:
+        """No more will come; a call that ends without a landing or an error was given up."""
+        if self._landing is None and self._error is None:
+            self._error = BrokenStreamError("the call was given up")
+        self._is_over = True
+        self._announce()
+
+    def _begin(self, reply: OriginReply) -> None:
+        self._head = Head(reply.status, reply.headers)
+        self._recording.begin(self._head)
+        self._announce()
+
+    async def _push(self, chunk: bytes) -> None:
+        self._recording.feed(chunk)
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        self._announce()
+        while self._size > self._keep_bytes + WINDOW_BYTES and self._seats:
+            changed = self._changed
+            self._forget_what_all_have_read()
+            if self._size > self._keep_bytes + WINDOW_BYTES:
+                await changed.wait()
+
+    def _forget_what_all_have_read(self) -> None:
+        count = min(seat.read for seat in self._seats) - self._forgotten
+        self._size -= sum(map(len, self._chunks[:count]))
+        del self._chunks[:count]
+        self._forgotten += count
+
+    def _announce(self) -> None:
+        """Wake all who wait. A new event each time, so that nobody has to clear one."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class Flights:
+    """The flights under way, by key.
+
+    Args:
+        tasks: Owner of the calls.
+        linger_s: How long a landed flight can still be joined.
+        finish_deserted: Read a call to its end though nobody listens any more.
+    """
+
+    def __init__(self, tasks: Tasks, *, linger_s: float, finish_deserted: bool) -> None:
+        self._tasks = tasks
+        self._linger_s = linger_s
+        self._finish_deserted = finish_deserted
+        self._by_key: dict[str, Flight] = {}
+        self._calls: dict[Flight, asyncio.Task[None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def find(self, key: str) -> Flight | None:
+        """The flight of this key that a caller can still join."""
+        flight = self._by_key.get(key)
+        return flight if flight is not None and flight.is_joinable else None
+
+    def launch(self, flight: Flight, work: Coroutine[Any, Any, None]) -> None:
+        """Run the call, and what is to be done with its answer."""
+        task = self._tasks.start("flight", work)
+        self._calls[flight] = task
+        if flight.key is not None:
+            self._by_key[flight.key] = flight
+        task.add_done_callback(lambda _: self._ended(flight))
+
+    def _ended(self, flight: Flight) -> None:
+        del self._calls[flight]
+        if not flight.is_over:  # cancelled before its first step
+            flight.end()
+        if flight.is_joinable:
+            asyncio.get_running_loop().call_later(self._linger_s, self._forget, flight)
+        else:
+            self._forget(flight)
+
+    def _forget(self, flight: Flight) -> None:
+        if flight.key is not None and self._by_key.get(flight.key) is flight:
+            del self._by_key[flight.key]
+
+    @contextmanager
+    def listening(self, flight: Flight) -> Iterator[Seat]:
+        """Listen from the first byte; the last one who leaves early ends the call."""
+        try:
+            with flight.join() as seat:
+                yield seat
+        finally:
+            if flight.is_deserted and not self._finish_deserted and flight in self._calls:
+                self._forget(flight)  # at once: nobody may join a call that is being ended
+                self._calls[flight].cancel()
+
+    async def drain(self, seconds: float) -> None:
+        """Let the calls under way, and what is to be done with their answers, come to their end."""
+        if self._calls:
+            await asyncio.wait(self._calls.values(), timeout=seconds)
+
+    def void(self) -> None:
+        """An invalidation came by: no answer asked for before it may be kept or joined."""
+        for flight in (*self._calls, *self._by_key.values()):
+            flight.is_void = True
+        self._by_key.clear()

@@ -1,0 +1,209 @@
+"""The cache without HTTP: the same lookup, judge and write-back around a callable of yours.
+
+    async with open_cache(config) as cache:
+        answer = await cache.ask(request, origin)
+
+`request` is a chat completion request as a dict; `origin` takes it and returns the answer as a
+dict. Answers are shared between callers of the same `tenant` only.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TextIO
+
+from proxy.config import Config
+from proxy.core import directives
+from proxy.core.canonical import dumps, loads
+from proxy.core.dialects.chat import Chat
+from proxy.core.lookup import Hit
+from proxy.core.model import Answer, CacheRequest, Caller, Entry, Outcome, Result, Selector, digest
+from proxy.core.reading import understand
+from proxy.errors import BadRequestError, RepriseError, UnreachableError
+from proxy.exchange import Exchange
+from proxy.gateway import Call
+from proxy.ports import OriginReply, OriginRequest
+from proxy.runtime import Runtime, open_runtime
+
+Json = dict[str, Any]
+Source = Callable[[Json], Awaitable[Json]]
+"""Answers a chat completion request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, and how it came about.
+
+    Attributes:
+        answer: The chat completion.
+        outcome: Where it came from: `outcome.result`, `.tier`, `.similarity`, `.reason`.
+    """
+
+    answer: Json
+    outcome: Outcome
+
+
+class _RaisedError(RepriseError):
+    """The origin's callable raised; every caller who waited for it gets the same."""
+
+    def __init__(self, original: Exception) -> None:
+        super().__init__(repr(original))
+        self.original = original
+
+
+@dataclass(frozen=True, slots=True)
+class _CallableReply:
+    """A dict, as an origin's reply."""
+
+    body: bytes
+    status: int = 200
+    headers: Sequence[tuple[str, str]] = (("content-type", "application/json"),)
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """The body, whole."""
+        yield self.body
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class _CallableOrigin:
+    """A callable, as an origin."""
+
+    source: Source
+    request: Json
+
+    async def send(self, request: OriginRequest) -> OriginReply:  # noqa: ARG002 - it has its dict
+        """Ask the callable."""
+        try:
+            return _CallableReply(dumps(await self.source(self.request)))
+        except Exception as error:
+            raise _RaisedError(error) from error
+
+
+class Cache:
+    """A running cache. Made by `open_cache`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._dialect = Chat()
+
+    async def ask(
+        self,
+        request: Json,
+        origin: Source,
+        *,
+        tenant: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answered:
+        """The answer, from the cache or from the origin; concurrent equal misses ask it once.
+
+        Args:
+            request: A chat completion request. `stream` is ignored: the answer comes whole.
+            origin: Asked on a miss.
+            tenant: Whose answers may be shared.
+            headers: What is wanted of the cache, as a proxy's caller says it in request headers:
+                `{"cache-control": "no-cache"}`.
+
+        Raises:
+            BadRequestError: A header cannot be read.
+            NotCachedError: `only-if-cached`, and there is none.
+            Exception: Whatever the origin raised.
+        """
+        found, exchange, bypass = self._read(request, tenant, headers)
+        if bypass is not None:
+            return Answered(await origin(request), replace(exchange.outcome, result=Result.BYPASS))
+        call = Call(_CallableOrigin(origin, request), OriginRequest("POST", "/", (), b""))
+        try:
+            async with self.runtime.gateway.answer(found, self._dialect, call, exchange) as reply:
+                body = reply.body
+                if not isinstance(body, bytes):
+                    body = b"".join([piece async for piece in body])
+        except UnreachableError as error:
+            if isinstance(error.__cause__, _RaisedError):
+                raise error.__cause__.original from None
+            raise
+        return Answered(loads(body), exchange.outcome)
+
+    async def lookup(
+        self, request: Json, *, tenant: str = "", headers: Mapping[str, str] | None = None
+    ) -> Hit | None:
+        """The entry that would answer, with its tier and similarity; None when the origin would."""
+        found, exchange, bypass = self._read(request, tenant, headers)
+        if bypass is not None:
+            return None
+        state = await self.runtime.search.look_up(found, exchange)
+        return state if isinstance(state, Hit) else None
+
+    async def store(
+        self,
+        request: Json,
+        answer: Json,
+        *,
+        tenant: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Entry | None:
+        """Keep an answer in every tier; None when the rules forbid it."""
+        found, _, bypass = self._read(request, tenant, headers)
+        if bypass is not None or not found.directives.write:
+            return None
+        facts = self._dialect.facts(answer)
+        whole = Answer(dumps(answer), (), self._dialect.usage_of(answer), facts.finish)
+        entry = self.runtime.store.keep(found, whole)
+        await self.runtime.store.share(
+            entry,
+            None,
+            lambda: self._dialect.texts_of(request, answer),
+            is_semantic=found.directives.semantic and not facts.tool_calls,
+        )
+        return entry
+
+    async def invalidate(self, selector: Selector, *, dry_run: bool = False) -> Sequence[str]:
+        """Forget what the selector means, in every tier; returns the ids."""
+        return await self.runtime.invalidate(selector, dry_run=dry_run)
+
+    def _read(
+        self, request: Json, tenant: str, headers: Mapping[str, str] | None
+    ) -> tuple[CacheRequest, Exchange, str | None]:
+        lowered = {name.lower(): value for name, value in (headers or {}).items()}
+        caller = Caller(tenant_id(tenant), directives.session(lowered))
+        understood = understand(
+            self._dialect,
+            {**request, "stream": False},
+            caller=caller,
+            asked=directives.parse(lowered, self.runtime.limits),
+            admission=self.runtime.admission,
+            extra={},
+        )
+        scope = understood.request.scope
+        if understood.bypass == "unreadable":
+            raise BadRequestError("This is not a chat completion request.", code="unreadable")
+        outcome = Outcome(
+            request_id="",
+            result=Result.MISS,
+            api=scope.api,
+            model=scope.model,
+            tenant=scope.tenant,
+            namespace=scope.namespace,
+        )
+        return understood.request, Exchange(outcome), understood.bypass
+
+
+def tenant_id(tenant: str) -> str:
+    """The digest under which a tenant's entries are kept."""
+    return digest(b"tenant", tenant.encode())
+
+
+@asynccontextmanager
+async def open_cache(
+    config: Config | None = None, log: TextIO | None = None
+) -> AsyncIterator[Cache]:
+    """Open a cache, and close it at the end of the block.
+
+    Args:
+        config: What the proxy's `config.yaml` says; None for the defaults.
+        log: Where log lines go; None for standard error.
+    """
+    async with open_runtime(config or Config(), log) as runtime:
+        yield Cache(runtime)

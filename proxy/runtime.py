@@ -1,0 +1,388 @@
+"""The composition root: build the object graph from the configuration, start it, close it.
+
+The only module that knows both the configuration and the adapters. Building has no side effects;
+`open_runtime` starts what was built and closes it in reverse. A part that cannot start degrades the
+cache and is tried again: only a configuration that makes no sense stops the program.
+"""
+
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TextIO
+
+from proxy.config import Config
+from proxy.core.admission import Action, Admission
+from proxy.core.directives import Limits
+from proxy.core.freshness import Lifetimes, TtlRule
+from proxy.core.judgement.base import judge, read
+from proxy.core.judgement.guards import ALL, Guard, select
+from proxy.core.judgement.thresholds import calibration
+from proxy.core.lookup import Judge
+from proxy.core.model import Candidate, Selector, Verdict
+from proxy.embedding.memo import MemoEmbedder
+from proxy.embedding.onnx import OnnxEmbedder
+from proxy.embedding.openai import OpenAiEmbedder
+from proxy.errors import ConfigError
+from proxy.flights import Flights
+from proxy.gateway import Gateway
+from proxy.ports import Embedder, Observer, SessionTier, SharedTier
+from proxy.resilience import Stage, Tasks
+from proxy.searching import Search, Semantic
+from proxy.storing import Store
+from proxy.telemetry import Telemetry
+from proxy.telemetry.logs import Logs, open_logs
+from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.prices import Price, Prices
+from proxy.telemetry.tokens import TokenCounter
+from proxy.tiers.faiss import FaissTier
+from proxy.tiers.redis import RedisTier
+from proxy.tiers.session import MemoryTier
+from proxy.tiers.sqlite import SqliteTier
+from proxy.upkeep import Upkeep
+from proxy.upstream.client import HttpOrigin
+
+WRITE_S = 30.0
+"""How long storing one answer may take: nobody waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A running cache."""
+
+    config: Config
+    gateway: Gateway
+    search: Search
+    store: Store
+    flights: Flights
+    upkeep: Upkeep
+    session: SessionTier
+    shared: SharedTier
+    shared_stage: Stage
+    origin: HttpOrigin
+    observer: Observer
+    metrics: Metrics
+    admission: Admission
+    limits: Limits
+    stages: tuple[Stage, ...] = field(default=())
+
+    def trouble(self) -> dict[str, str | None]:
+        """Each part, and why it is degraded; None when it is well."""
+        return {stage.name: stage.trouble for stage in self.stages}
+
+    async def invalidate(self, selector: Selector, *, dry_run: bool = False) -> Sequence[str]:
+        """Forget entries in every tier; returns their ids. Raises TierError when it cannot.
+
+        The shared tier first: once it has logged the removal, every fold of its log forgets too.
+        """
+        ids = await self.shared.purge(selector, dry_run=dry_run)
+        if not dry_run:
+            self.flights.void()
+            self.session.purge(selector)
+            self.session.drop(ids)
+            await self.upkeep.catch_up()
+        return ids
+
+
+@asynccontextmanager
+async def open_runtime(config: Config, log: TextIO | None = None) -> AsyncIterator[Runtime]:
+    """Start a cache, and close it at the end of the block: what was promised is written first.
+
+    Args:
+        config: What the operator chose.
+        log: Where log lines go; None for standard error.
+
+    Raises:
+        ConfigError: The configuration names something that does not exist.
+    """
+    builder = _Builder(config, log or sys.stderr)
+    runtime = builder.build()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(runtime.shared.close)
+        for close in builder.closers:
+            stack.push_async_callback(close)
+        stack.push_async_callback(builder.tasks.close)
+        await runtime.origin.start()
+        await runtime.upkeep.start()
+        for stage in runtime.stages:
+            await stage.start()
+        builder.counter.start()
+        for name, work in runtime.upkeep.works().items():
+            builder.tasks.run(name, work)
+        try:
+            yield runtime
+        finally:
+            await runtime.flights.drain(config.server.drain_s)
+            await runtime.upkeep.stop()
+
+
+class _Builder:
+    """Makes the parts, in the order they need each other."""
+
+    def __init__(self, config: Config, log: TextIO) -> None:
+        self.config = config
+        self.closers: list[Callable[[], Awaitable[None]]] = []
+        self.metrics = Metrics(version("reprise"), apis=("chat.completions", "passthrough"))
+        telemetry = config.telemetry
+        logs = Logs(open_logs(telemetry.log_format, telemetry.log_level, log))
+        self.observer: Observer = Telemetry([logs, self.metrics])
+        self.tasks = Tasks(self.observer)
+        self.counter = TokenCounter() if telemetry.count_tokens else TokenCounter(None)
+        self.stages: list[Stage] = []
+
+    def build(self) -> Runtime:
+        config, cache = self.config, self.config.cache
+        session, shared = self._session(), self._shared()
+        shared_stage = self._stage("shared", _probe_shared(shared))
+        semantic = self._semantic()
+        upkeep = Upkeep(
+            session,
+            shared,
+            semantic.index if semantic else None,
+            clock=time.time,
+            observer=self.observer,
+            poll_s=cache.shared.poll_s,
+            expire_s=cache.shared.expire_every_s,
+            save_s=cache.vector.snapshot_every_s,
+        )
+        store = Store(
+            session,
+            (shared, shared_stage),
+            (semantic.embedder, semantic.embed_stage) if semantic else None,
+            lifetimes=_lifetimes(config),
+            write_s=WRITE_S,
+            clock=time.time,
+            publish=upkeep.catch_up,
+            count=self.counter.usage,
+        )
+        search = Search(
+            session,
+            (shared, shared_stage),
+            semantic,
+            store,
+            deadline_s=cache.deadline_ms / 1000,
+            clock=time.time,
+        )
+        flights = Flights(
+            self.tasks,
+            linger_s=cache.deadline_ms / 1000,
+            finish_deserted=cache.finish_on_disconnect,
+        )
+        self.metrics.register_gauges("session", session.stats)
+        self.metrics.register_breakers(
+            lambda: {stage.name: float(stage.trouble is not None) for stage in self.stages}
+        )
+        return Runtime(
+            config=config,
+            gateway=self._gateway(search, store, flights),
+            search=search,
+            store=store,
+            flights=flights,
+            upkeep=upkeep,
+            session=session,
+            shared=shared,
+            shared_stage=shared_stage,
+            origin=self._origin(),
+            observer=self.observer,
+            metrics=self.metrics,
+            admission=_admission(config),
+            limits=self._limits(semantic),
+            stages=tuple(self.stages),
+        )
+
+    def _gateway(self, search: Search, store: Store, flights: Flights) -> Gateway:
+        cache = self.config.cache
+        table = {
+            name: Price(price.input, price.output)
+            for name, price in self.config.telemetry.prices.items()
+        }
+        is_paced = cache.replay.pace == "tokens"
+        return Gateway(
+            search,
+            store,
+            flights,
+            clock=time.time,
+            observer=self.observer,
+            price=Prices(table).saved_usd,
+            max_entry_bytes=cache.max_entry_bytes,
+            request_usage=self.config.upstream.request_usage,
+            tokens_per_s=cache.replay.tokens_per_s if is_paced else None,
+        )
+
+    def _stage(self, name: str, probe: Callable[[], Awaitable[None]]) -> Stage:
+        breaker = self.config.cache.breaker
+        stage = Stage(
+            name,
+            probe,
+            tasks=self.tasks,
+            observer=self.observer,
+            faults=breaker.faults,
+            retry_s=breaker.retry_s,
+            probe_s=breaker.probe_s,
+        )
+        self.stages.append(stage)
+        return stage
+
+    def _session(self) -> SessionTier:
+        chosen = self.config.cache.session
+        return MemoryTier(
+            clock=time.time,
+            max_entries=chosen.max_entries,
+            max_bytes=chosen.max_bytes if chosen.enabled else 0,
+            ttl_s=chosen.ttl_s,
+        )
+
+    def _shared(self) -> SharedTier:
+        chosen = self.config.cache.shared
+        if (path := chosen.sqlite_path) is not None:
+            return SqliteTier(
+                path,
+                clock=time.time,
+                on_event=self.observer.event,
+                log_records=chosen.max_log_records,
+            )
+        return RedisTier(
+            chosen.url.get_secret_value(),
+            prefix=chosen.key_prefix,
+            clock=time.time,
+            on_event=self.observer.event,
+            log_records=chosen.max_log_records,
+            timeout_s=chosen.timeout_ms / 1000,
+            max_connections=chosen.max_connections,
+        )
+
+    def _semantic(self) -> Semantic | None:
+        vector = self.config.cache.vector
+        embedder = self._embedder() if vector.enabled else None
+        if embedder is None:
+            return None
+        index = FaissTier(
+            vector.snapshot,
+            embedder=embedder.id,
+            dimension=embedder.dimension,
+            max_entries=vector.max_entries,
+            clock=time.time,
+            on_event=self.observer.event,
+        )
+        self.closers += [embedder.close, index.close]
+        self.metrics.register_gauges("vector", index.stats)
+        return Semantic(
+            embedder,
+            self._stage("embedder", _probe_embedder(embedder)),
+            index,
+            self._stage("vector", _nothing_to_probe),
+            _judge(self._threshold(embedder), self._guards()),
+            vector.candidates,
+        )
+
+    def _embedder(self) -> Embedder | None:
+        chosen = self.config.embedder
+        if chosen.kind == "none":
+            return None
+        if chosen.kind == "local":
+            local = OnnxEmbedder(threads=chosen.local.threads)
+            return MemoEmbedder(local, chosen.local.memo_entries)
+        remote, key = chosen.openai, chosen.openai.api_key
+        return MemoEmbedder(
+            OpenAiEmbedder(
+                base_url=remote.base_url,
+                api_key=key.get_secret_value() if key else None,
+                model=remote.model,
+                dimensions=remote.dimensions,
+                timeout_s=remote.timeout_ms / 1000,
+                max_retries=remote.max_retries,
+            ),
+            chosen.local.memo_entries,
+        )
+
+    def _threshold(self, embedder: Embedder) -> float:
+        chosen = self.config.cache.vector.threshold
+        if chosen is not None:
+            return chosen
+        found = calibration(embedder.id)
+        if found.is_guess:
+            self.observer.event(
+                "threshold_uncalibrated", embedder=embedder.id, threshold=found.threshold
+            )
+        return found.threshold
+
+    def _guards(self) -> Sequence[Guard]:
+        chosen = self.config.cache.vector.guards
+        try:
+            return ALL if isinstance(chosen, str) else select(chosen)
+        except ValueError as error:
+            raise ConfigError([f"cache.vector.guards: {error}"]) from error
+
+    def _limits(self, semantic: Semantic | None) -> Limits:
+        vector = self.config.cache.vector
+        threshold = self._threshold(semantic.embedder) if semantic else None
+        return Limits(threshold, allow_looser=vector.allow_looser_threshold)
+
+    def _origin(self) -> HttpOrigin:
+        upstream = self.config.upstream
+        origin = HttpOrigin(
+            upstream.base_url,
+            api_key=upstream.api_key.get_secret_value() if upstream.api_key else None,
+            connect_timeout_s=upstream.connect_timeout_s,
+            first_byte_timeout_s=upstream.first_byte_timeout_s,
+            idle_timeout_s=upstream.idle_timeout_s,
+            max_connections=upstream.max_connections,
+        )
+        self.closers.append(origin.close)
+        return origin
+
+
+def _probe_shared(shared: SharedTier) -> Callable[[], Awaitable[None]]:
+    async def probe() -> None:
+        await shared.start()
+        await shared.get("", "probe")
+
+    return probe
+
+
+def _probe_embedder(embedder: Embedder) -> Callable[[], Awaitable[None]]:
+    async def probe() -> None:
+        await embedder.start()
+        await embedder.embed("Are you there?")
+
+    return probe
+
+
+async def _nothing_to_probe() -> None:
+    """The index in this process is there as long as the process is."""
+
+
+def _judge(threshold: float, guards: Sequence[Guard]) -> Judge:
+    def verdicts(
+        question: str, found: Sequence[Candidate], stricter: float | None
+    ) -> Sequence[Verdict]:
+        least = threshold if stricter is None else stricter
+        new = read(question)
+        return [
+            judge(new, read(old.question), old.similarity, threshold=least, guards=guards)
+            for old in found
+        ]
+
+    return verdicts
+
+
+def _lifetimes(config: Config) -> Lifetimes:
+    ttl = config.cache.ttl
+    rules = tuple(
+        TtlRule(rule.ttl_s, rule.model, rule.namespace, rule.tag, rule.path) for rule in ttl.rules
+    )
+    return Lifetimes(ttl.default_s, ttl.max_s, ttl.stale_s, rules)
+
+
+def _admission(config: Config) -> Admission:
+    chosen = config.cache.admission
+    return Admission(
+        max_temperature=chosen.max_temperature,
+        temperature=Action[chosen.temperature_action.upper()],
+        time_words=chosen.time_words,
+        time=Action[chosen.time_action.upper()],
+        pii=Action[chosen.pii_action.upper()],
+        tools=Action[chosen.tools_action.upper()],
+    )

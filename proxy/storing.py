@@ -1,0 +1,124 @@
+"""Keep an answer: in the session tier at once, then in the shared tier, whose log feeds the index.
+
+Storing never delays a caller and never fails a request. It happens after the last byte has come,
+under a deadline of its own, and what fails is an event.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from proxy.core.freshness import Lifetimes
+from proxy.core.model import Answer, CacheRequest, Entry, Usage, Vector
+from proxy.ports import Clock, Embedder, SessionTier, SharedTier
+from proxy.resilience import Deadline, Stage
+
+Count = Callable[[str, str], Awaitable[Usage]]
+"""Counts the tokens of a prompt and an answer, where the origin did not say."""
+
+Texts = Callable[[], tuple[str, str]]
+"""A request's text and its answer's."""
+
+
+class Store:
+    """Writes answers through all tiers.
+
+    Args:
+        session: The session tier.
+        shared: The shared tier and its stage.
+        embedder: The embedder and its stage; None when there is no semantic cache.
+        lifetimes: How long an entry is fresh, and kept.
+        write_s: How long storing one answer may take, seconds.
+        publish: Brings the derived tiers up to the shared tier's change log.
+        count: Counts tokens where the origin did not.
+    """
+
+    def __init__(
+        self,
+        session: SessionTier,
+        shared: tuple[SharedTier, Stage],
+        embedder: tuple[Embedder, Stage] | None,
+        *,
+        lifetimes: Lifetimes,
+        write_s: float,
+        clock: Clock,
+        publish: Callable[[], Awaitable[None]],
+        count: Count,
+    ) -> None:
+        self._session = session
+        self._shared, self._shared_stage = shared
+        self._embedder = embedder
+        self._lifetimes = lifetimes
+        self._write_s = write_s
+        self._clock = clock
+        self._publish = publish
+        self._count = count
+        self._writing: dict[str, set[asyncio.Event]] = {}
+
+    def keep(self, request: CacheRequest, answer: Answer) -> Entry:
+        """Into the session tier, now; the entry is ready to be shared."""
+        now = self._clock()
+        asked, scope = request.directives, request.scope
+        expires_at, kept_until = self._lifetimes.of(
+            asked, model=scope.model, namespace=scope.namespace, path=scope.api, now=now
+        )
+        entry = Entry(
+            id=request.key,
+            scope=scope.id,
+            tenant=scope.tenant,
+            namespace=scope.namespace,
+            model=scope.model,
+            question=request.question,
+            answer=answer,
+            created_at=now,
+            expires_at=expires_at,
+            kept_until=kept_until,
+            tags=asked.tags,
+            private=asked.private,
+        )
+        self._session.put(request.caller, entry)
+        return entry
+
+    async def share(
+        self, entry: Entry, vector: Vector | None, texts: Texts, *, is_semantic: bool
+    ) -> None:
+        """Into the shared tier and the index, unless it is private."""
+        if entry.private:
+            return
+        written = asyncio.Event()
+        waiting = self._writing.setdefault(entry.scope, set())
+        waiting.add(written)
+        try:
+            await self._write(entry, vector, texts, is_semantic=is_semantic)
+        finally:
+            written.set()
+            waiting.discard(written)
+            if not waiting:
+                self._writing.pop(entry.scope, None)
+
+    async def _write(
+        self, entry: Entry, vector: Vector | None, texts: Texts, *, is_semantic: bool
+    ) -> None:
+        deadline = Deadline(self._write_s)
+        if is_semantic and self._embedder is not None:
+            embedder, stage = self._embedder
+            if vector is None:
+                vector = await stage.ask(lambda: embedder.embed(entry.question), deadline)
+            if vector is not None:
+                entry = replace(entry, vector=vector, embedder=embedder.id)
+        if entry.answer.usage is None:
+            usage = await self._count(*texts())
+            entry = replace(entry, answer=replace(entry.answer, usage=usage))
+        await self._shared_stage.ask(lambda: self._put(entry), deadline)
+
+    async def _put(self, entry: Entry) -> None:
+        await self._shared.put(entry)
+        await self._publish()
+
+    async def settled(self, scope: str, deadline: Deadline) -> None:
+        """Read your own writes: wait for answers of this scope that are just being written."""
+        for written in tuple(self._writing.get(scope, ())):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(deadline.remaining):
+                    await written.wait()

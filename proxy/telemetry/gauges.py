@@ -1,0 +1,81 @@
+"""Values that are asked for when somebody scrapes: how full a tier is, which parts are degraded.
+
+A callable that fails leaves its series out of this scrape; the others are still served.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+Readings = Callable[[], Mapping[str, float]]
+
+EVICTED = "evicted_"
+"""A stat of that beginning counts evictions by the cause that follows."""
+
+_TIER_GAUGES = {
+    "entries": "Entries the tier holds.",
+    "bytes": "Bytes the tier holds.",
+    "scopes": "Scopes the tier has entries of.",
+}
+
+
+class Gauges(Collector):
+    """Pulls registered callables. Names of tiers, causes and parts are the program's own."""
+
+    def __init__(self) -> None:
+        self._tiers: dict[str, Readings] = {}
+        self._parts: Readings | None = None
+
+    def add_tier(self, tier: str, readings: Readings) -> None:
+        """A tier's `stats`; a second callable for a tier replaces the first."""
+        self._tiers[tier] = readings
+
+    def set_parts(self, readings: Readings) -> None:
+        """Part -> 1 when requests go past it, else 0."""
+        self._parts = readings
+
+    def describe(self) -> list[Metric]:
+        """Nothing: a registry that asked for names would call the tiers before they are up."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """One family a stat; stats without a family of their own, such as hits, are left out."""
+        stats = {tier: _read(readings) for tier, readings in self._tiers.items()}
+        for stat, text in _TIER_GAUGES.items():
+            gauge = GaugeMetricFamily(f"reprise_tier_{stat}", text, labels=["tier"])
+            for tier, values in stats.items():
+                if stat in values:
+                    gauge.add_metric([tier], values[stat])
+            yield gauge
+        yield self._evictions(stats)
+        yield self._open_breakers()
+
+    def _evictions(self, stats: Mapping[str, Mapping[str, float]]) -> Metric:
+        counter = CounterMetricFamily(
+            "reprise_tier_evictions",
+            "Entries the tier gave up, by cause.",
+            labels=["tier", "cause"],
+        )
+        for tier, values in stats.items():
+            for stat, value in values.items():
+                if stat.startswith(EVICTED):
+                    counter.add_metric([tier, stat.removeprefix(EVICTED)], value)
+        return counter
+
+    def _open_breakers(self) -> Metric:
+        gauge = GaugeMetricFamily(
+            "reprise_breaker_open", "1 while requests go past a part that failed.", labels=["stage"]
+        )
+        for part, is_open in _read(self._parts).items():
+            gauge.add_metric([part], is_open)
+        return gauge
+
+
+def _read(readings: Readings | None) -> Mapping[str, float]:
+    if readings is None:
+        return {}
+    try:
+        return readings()
+    except Exception:  # noqa: BLE001 - a tier that cannot be asked must not hide the other series
+        return {}

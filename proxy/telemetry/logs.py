@@ -1,0 +1,180 @@
+"""Log lines: JSON for machines, console lines for people.
+
+Rules of the file:
+- A `request` line has the fields named in `request_fields` and no others. A veto's reason quotes
+  the questions (`number 5 != 7`), so of a veto only its first word is written.
+- Tracebacks are written without local variables: those hold prompts and keys.
+- Libraries log through the same lines from `warning` up, whatever the level: at `debug` some write
+  whole requests with their headers.
+"""
+
+import logging
+from typing import Any, Literal, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from proxy.core.model import Outcome
+
+Format = Literal["auto", "json", "console"]
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+EVENT_LEVELS = {
+    "stage_failed": logging.WARNING,
+    "upkeep_failed": logging.WARNING,
+    "breaker_opened": logging.WARNING,
+    "task_failed": logging.ERROR,
+}
+"""Events worth more than `info`."""
+
+OWN_REASONS = frozenset({"expired", "not fresh enough", "neighbour gone"})
+"""What the lookup says about a neighbour without quoting it."""
+
+MAX_FIELD_CHARS = 300
+"""A longer field is cut: it is an error's text, and its beginning says what went wrong."""
+
+
+class Logs:
+    """The `Observer` that writes lines.
+
+    Args:
+        logger: Where to, as `open_logs` gives it.
+    """
+
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        self._logger = logger
+
+    def notice(self, outcome: Outcome) -> None:
+        """One `request` line."""
+        level = logging.ERROR if outcome.status >= 500 else logging.INFO  # noqa: PLR2004 - HTTP
+        self._logger.log(level, "request", **request_fields(outcome))
+
+    def event(self, name: str, **fields: str | float | bool | None) -> None:
+        """One line named after the event."""
+        # A field may be called as a parameter of the logger is; `event` is the line's own name.
+        bound = self._logger.bind(**{key: _cut(value) for key, value in fields.items()})
+        bound.log(EVENT_LEVELS.get(name, logging.INFO), name)
+
+
+def request_fields(outcome: Outcome) -> dict[str, Any]:
+    """What a `request` line says, without what is not known; durations in milliseconds."""
+    usage = outcome.usage
+    fields: dict[str, Any] = {
+        "request_id": outcome.request_id,
+        "api": outcome.api,
+        "model": outcome.model or None,
+        "status": outcome.status,
+        "result": outcome.result.value,
+        "tier": outcome.tier.value if outcome.tier is not None else None,
+        "reason": kind_of_reason(outcome) or None,
+        "similarity": _rounded(outcome.similarity, 4),
+        "age_s": _rounded(outcome.age, 1),
+        "ttl_s": _rounded(outcome.ttl, 1),
+        "stored": outcome.stored,
+        "stream": outcome.stream,
+        "entry": outcome.entry,
+        "tenant": outcome.tenant or None,
+        "namespace": outcome.namespace or None,
+        "upstream_status": outcome.upstream_status,
+        "prompt_tokens": usage.prompt if usage is not None else None,
+        "completion_tokens": usage.completion if usage is not None else None,
+        "tokens_estimated": True if usage is not None and usage.estimated else None,
+        "saved_usd": _rounded(outcome.saved_usd, 6),
+        "ms": {stage: round(1000 * seconds, 3) for stage, seconds in outcome.timings.items()},
+    }
+    return {key: _cut(value) for key, value in fields.items() if value is not None}
+
+
+def kind_of_reason(outcome: Outcome) -> str:
+    """The reason without anybody's words: `number` of `number 5 != 7`.
+
+    Only where a neighbour was looked at can there be a veto; every other reason is the program's
+    own and stays whole.
+    """
+    reason = outcome.reason
+    if outcome.similarity is None or reason in OWN_REASONS:
+        return reason
+    return reason.split(maxsplit=1)[0].strip(":,;") if reason.strip() else ""
+
+
+def open_logs(log_format: Format, level: str, stream: TextIO) -> FilteringBoundLogger:
+    """A logger on the stream, and the standard library's root logger routed to the same lines.
+
+    Args:
+        log_format: `auto` is `console` on a terminal, else `json`.
+        level: A key of `LEVELS`.
+        stream: Where lines go, each in one write.
+    """
+    is_console = log_format == "console" or (log_format == "auto" and stream.isatty())
+    ending = _console(stream) if is_console else _json()
+    beginning: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    _route_libraries(stream, max(LEVELS[level], logging.WARNING), beginning, ending)
+    logger: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.WriteLogger(stream),
+        processors=[*beginning, *ending],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        cache_logger_on_first_use=True,
+    ).bind()
+    return logger
+
+
+def _json() -> list[Processor]:
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=_dumps),
+    ]
+
+
+def _console(stream: TextIO) -> list[Processor]:
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+
+
+def _dumps(fields: EventDict, **_: object) -> str:
+    return orjson.dumps(fields, default=str).decode()
+
+
+def _route_libraries(
+    stream: TextIO, level: int, beginning: list[Processor], ending: list[Processor]
+) -> None:
+    """Replaces the handlers of the root logger: a second call must not double the lines."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*beginning, _library],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+
+
+def _library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """A library's line is named `log`; what it says is a field, which may not name other lines."""
+    event["message"] = event["event"]
+    event["logger"] = event["_record"].name
+    event["event"] = "log"
+    return event
+
+
+def _cut(value: Any) -> Any:  # noqa: ANN401 - fields are of any type
+    if isinstance(value, str) and len(value) > MAX_FIELD_CHARS:
+        return value[:MAX_FIELD_CHARS] + "..."
+    return value
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return round(value, digits) if value is not None else None

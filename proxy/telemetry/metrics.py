@@ -1,0 +1,186 @@
+"""Prometheus metrics: counts and times of outcomes and events, in a registry of their own.
+
+Rules of the file: every label's values are bounded by the program, never by a caller: no model, no
+tenant, no namespace; what is not known becomes `other`. `docs/metrics.md` lists every series, and a
+test compares.
+"""
+
+from collections.abc import Collection
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from proxy.core.model import Outcome, Result, Tier
+from proxy.telemetry.gauges import Gauges, Readings
+
+OTHER = "other"
+STAGES = ("session", "shared", "embed", "vector", "upstream")
+MAX_NAMES = 64
+"""Names a label may have beside `other`; the program has fewer, so reaching it is a bug's mark."""
+
+QUICK = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
+SLOW = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+"""From a session hit (a tenth of a millisecond) to the SDK's time limit (600 s)."""
+
+
+class Names:
+    """Lets the first few values of a label through; the rest are `other`."""
+
+    def __init__(self, known: Collection[str] = (), limit: int = MAX_NAMES) -> None:
+        self._seen = set(known)
+        self._limit = limit
+
+    def bounded(self, name: str) -> str:
+        """The name, or `other` when there have been too many."""
+        if name in self._seen:
+            return name
+        if len(self._seen) >= self._limit:
+            return OTHER
+        self._seen.add(name)
+        return name
+
+
+class Metrics:
+    """The `Observer` that counts.
+
+    Args:
+        version: Of the program, for `reprise_build_info`.
+        apis: The APIs that have a label of their own; the rest are `other`.
+    """
+
+    def __init__(self, version: str, apis: Collection[str]) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._apis = frozenset(apis)
+        self._events = Names()
+        self._stages = Names()
+        self._gauges = Gauges()
+        self._requests = self._counter(
+            "requests", "Requests answered.", "api", "result", "tier", "status"
+        )
+        self._lookups = self._counter(
+            "lookups", "Tiers asked, and whether the answer came from there.", "tier", "result"
+        )
+        self._duration = self._histogram(
+            "request_duration_seconds", "A request from first to last byte.", "source"
+        )
+        self._stage_duration = self._histogram(
+            "stage_duration_seconds", "One stage of a request.", "stage"
+        )
+        self._upstream_failures = self._counter(
+            "upstream_failures", "Calls the origin did not answer well.", "kind"
+        )
+        self._stage_failures = self._counter(
+            "stage_failures", "Stages that failed or ran late.", "stage", "kind"
+        )
+        self._event_count = self._counter("events", "Events, by name.", "event")
+        self._tokens = self._counter("tokens", "Tokens of answers.", "kind", "source")
+        self._saved = self._counter("saved_usd", "What tokens from the cache would have cost.")
+        self._register_facts(version)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"reprise_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        buckets = QUICK + SLOW
+        return Histogram(f"reprise_{name}", text, labels, registry=self.registry, buckets=buckets)
+
+    def _register_facts(self, version: str) -> None:
+        info = Gauge("reprise_build_info", "1.", ["version"], registry=self.registry)
+        info.labels(version).set(1)
+        self.registry.register(self._gauges)
+        ProcessCollector(registry=self.registry)
+
+    def register_gauges(self, tier: str, readings: Readings) -> None:
+        """Show a tier's `stats` at every scrape.
+
+        Args:
+            tier: Its name.
+            readings: `entries`, `bytes`, `scopes` and `evicted_<cause>` are shown, others not.
+        """
+        self._gauges.add_tier(tier, readings)
+
+    def register_breakers(self, readings: Readings) -> None:
+        """Show at every scrape which parts are degraded: part -> 1 or 0."""
+        self._gauges.set_parts(readings)
+
+    def notice(self, outcome: Outcome) -> None:
+        """Count one request."""
+        api = outcome.api if outcome.api in self._apis else OTHER
+        tier = outcome.tier.value if outcome.tier is not None else "none"
+        self._requests.labels(api, outcome.result.value, tier, _class(outcome.status)).inc()
+        self._time(outcome)
+        self._count_lookups(outcome)
+        failure = upstream_failure(outcome)
+        if failure is not None:
+            self._upstream_failures.labels(failure).inc()
+        self._count_tokens(outcome)
+
+    def event(self, name: str, **fields: str | float | bool | None) -> None:
+        """Count one event; a `stage_failed` also by its stage."""
+        self._event_count.labels(self._events.bounded(name)).inc()
+        if name == "stage_failed":
+            stage = self._stages.bounded(str(fields.get("stage")))
+            kind = "late" if fields.get("reason") == "late" else "error"
+            self._stage_failures.labels(stage, kind).inc()
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """All series, and their content type.
+
+        Args:
+            accept: The scraper's `accept` header; OpenMetrics is sent to who asks for it.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _time(self, outcome: Outcome) -> None:
+        for stage, seconds in outcome.timings.items():
+            if stage == "total":
+                self._duration.labels(source_of(outcome)).observe(seconds)
+            else:
+                label = stage if stage in STAGES else OTHER
+                self._stage_duration.labels(label).observe(seconds)
+
+    def _count_lookups(self, outcome: Outcome) -> None:
+        for tier in Tier:
+            if tier.value in outcome.timings:
+                result = "hit" if outcome.tier is tier else "miss"
+                self._lookups.labels(tier.value, result).inc()
+
+    def _count_tokens(self, outcome: Outcome) -> None:
+        usage = outcome.usage
+        if usage is None:
+            return
+        is_saved = outcome.tier is not None or outcome.result is Result.COALESCED
+        source = "cache" if is_saved else "origin"
+        self._tokens.labels("prompt", source).inc(max(0, usage.prompt))
+        self._tokens.labels("completion", source).inc(max(0, usage.completion))
+        if is_saved and outcome.saved_usd is not None:
+            self._saved.inc(max(0.0, outcome.saved_usd))
+
+
+def source_of(outcome: Outcome) -> str:
+    """Who gave the answer: a tier, `coalesced`, `upstream`, or `none` for an error of our own."""
+    if outcome.tier is not None:
+        return outcome.tier.value
+    if outcome.result is Result.COALESCED:
+        return "coalesced"
+    return "none" if outcome.upstream_status is None else "upstream"
+
+
+def upstream_failure(outcome: Outcome) -> str | None:
+    """How the origin failed this request; None when it did not, or was not asked by it."""
+    if "upstream" not in outcome.timings or outcome.result is Result.COALESCED:
+        return None
+    match outcome.upstream_status:
+        case None:
+            return "timeout" if outcome.status == 504 else "unreachable"  # noqa: PLR2004 - HTTP
+        case 429:
+            return "rate_limited"
+        case status if status >= 500:  # noqa: PLR2004 - HTTP
+            return "5xx"
+        case _:
+            return None
+
+
+def _class(status: int) -> str:
+    return f"{status // 100}xx" if 100 <= status < 600 else OTHER  # noqa: PLR2004 - HTTP's classes

@@ -1,0 +1,190 @@
+"""The origin over HTTP.
+
+One connection pool, two views of it. Cached endpoints read *decoded* bodies, since they must
+understand them; passthrough relays bodies as they are, compression and all. A header that
+describes the connection or the encoding of a body we did not forward is never forwarded
+(RFC 9110, 7.6.1).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from functools import partial
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from proxy.errors import BrokenStreamError, UnreachableError, UpstreamTimeoutError
+from proxy.ports import OriginRequest
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""RFC 9110, 7.6.1, and what older senders still say."""
+
+ABOUT_THE_BODY = frozenset({"content-encoding", "content-length"})
+"""True of the bytes the origin sent, not of the decoded ones."""
+
+Headers = Sequence[tuple[str, str]]
+
+
+def end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Headers meant for the far end: names in lower case, hop-by-hop ones gone."""
+    pairs = [(name.lower(), value) for name, value in headers]
+    named = {
+        token.strip().lower()
+        for name, value in pairs
+        if name == "connection"
+        for token in value.split(",")
+    }
+    return [pair for pair in pairs if pair[0] not in HOP_BY_HOP and pair[0] not in named]
+
+
+class HttpReply:
+    """The origin's answer, as it arrives."""
+
+    def __init__(self, response: aiohttp.ClientResponse, *, decoded: bool) -> None:
+        self._response = response
+        self.status = response.status
+        headers = end_to_end(response.headers.items())
+        if decoded:
+            headers = [pair for pair in headers if pair[0] not in ABOUT_THE_BODY]
+        self.headers: Headers = headers
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """The body as it comes. Raises BrokenStreamError when it breaks off."""
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except TimeoutError as error:
+            raise BrokenStreamError("the origin fell silent") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise BrokenStreamError(f"the origin's answer broke off: {error}") from error
+
+    async def close(self) -> None:
+        """Give the connection back when the body was read to its end, else drop it."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+class HttpOrigin:
+    """An origin at a base URL.
+
+    Args:
+        base_url: Where `/chat/completions` and its sisters are; ends in `/v1` for most.
+        api_key: Sent in place of the caller's credential, when given.
+        connect_timeout_s: To a connection, seconds.
+        first_byte_timeout_s: From the request to the headers, seconds.
+        idle_timeout_s: Between two pieces of a body, seconds.
+        max_connections: At once; 0 for no limit.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        connect_timeout_s: float = 5.0,
+        first_byte_timeout_s: float = 600.0,
+        idle_timeout_s: float = 600.0,
+        max_connections: int = 0,
+    ) -> None:
+        self._base = URL(base_url.rstrip("/"))
+        self._api_key = api_key
+        self._first_byte_timeout_s = first_byte_timeout_s
+        self._timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=connect_timeout_s, sock_read=idle_timeout_s
+        )
+        self._max_connections = max_connections
+        self._connector: aiohttp.TCPConnector | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def start(self) -> None:
+        """Open the pool; no connection is made yet."""
+        self._connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=30)
+        for decoded in (True, False):
+            self._sessions[decoded] = aiohttp.ClientSession(
+                connector=self._connector,
+                connector_owner=False,
+                auto_decompress=decoded,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=self._timeout,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            )
+
+    async def close(self) -> None:
+        """Close the pool and every connection in it."""
+        for session in self._sessions.values():
+            await session.close()
+        if self._connector is not None:
+            await self._connector.close()
+
+    async def send(self, request: OriginRequest) -> HttpReply:
+        """Ask, for a decoded body. Raises UnreachableError or UpstreamTimeoutError."""
+        return await self._ask(request, decoded=True)
+
+    async def relay(self, request: OriginRequest) -> HttpReply:
+        """Ask, for the body as it is. Raises UnreachableError or UpstreamTimeoutError."""
+        return await self._ask(request, decoded=False)
+
+    async def _ask(self, request: OriginRequest, *, decoded: bool) -> HttpReply:
+        try:
+            async with asyncio.timeout(self._first_byte_timeout_s):
+                response = await self._call(self._sessions[decoded], request)
+        except TimeoutError as error:
+            raise UpstreamTimeoutError(
+                f"The origin at {self._base.host} did not answer in time.", code="upstream_timeout"
+            ) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UnreachableError(
+                f"The origin at {self._base.host} cannot be reached: {error}",
+                code="upstream_unreachable",
+            ) from error
+        return HttpReply(response, decoded=decoded)
+
+    async def _call(
+        self, session: aiohttp.ClientSession, request: OriginRequest
+    ) -> aiohttp.ClientResponse:
+        """One call; tried anew when the origin had closed an idle connection under it.
+
+        Every keep-alive client meets this race (RFC 9112, 9.3.1). aiohttp tries again only for
+        idempotent methods, which would turn each such POST into the caller's error.
+        """
+        ask = partial(
+            session.request,
+            request.method,
+            self._url(request.path),
+            headers=self._headers(request.headers),
+            data=request.body or None,
+            allow_redirects=False,
+        )
+        try:
+            return await ask()
+        except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+            if not isinstance(request.body, bytes):
+                raise
+            return await ask()
+
+    def _url(self, path: str) -> URL:
+        """The caller's path, byte for byte, below the base: only the operator names the host."""
+        return URL(f"{self._base}{path}", encoded=True)
+
+    def _headers(self, headers: Headers) -> CIMultiDict[str]:
+        sent = CIMultiDict(headers)
+        if self._api_key is not None:
+            for name in ("authorization", "api-key", "x-api-key"):
+                sent.popall(name, None)
+            sent["authorization"] = f"Bearer {self._api_key}"
+        return sent

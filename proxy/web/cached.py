@@ -1,0 +1,103 @@
+"""The cached endpoints: body -> dialect -> directives -> `CacheRequest` -> the gateway -> reply."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from proxy.core import directives, status
+from proxy.core.canonical import loads
+from proxy.core.dialects.base import Dialect
+from proxy.core.model import Outcome, Result
+from proxy.core.reading import Understood, understand
+from proxy.errors import ApiError, BadRequestError
+from proxy.exchange import Exchange
+from proxy.gateway import Call
+from proxy.ports import OriginRequest
+from proxy.runtime import Runtime
+from proxy.upstream.client import end_to_end
+from proxy.web import callers, passthrough, reply
+from proxy.web.keys import REQUEST_ID, RUNTIME
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def handler(dialect: Dialect) -> Handler:
+    """The handler of one dialect's endpoint."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        runtime = request.app[RUNTIME]
+        exchange = Exchange(Outcome(request[REQUEST_ID], Result.MISS, dialect.api))
+        if "content-encoding" in request.headers:
+            exchange.learn(result=Result.BYPASS, reason="encoded body")
+            return await passthrough.relay(request, await request.read(), exchange)
+        raw = await request.read()
+        try:
+            found = _read(request, dialect, _parsed(raw), runtime, exchange)
+            if found.bypass is None:
+                return await _answer(request, dialect, raw, found, runtime, exchange)
+        except ApiError as problem:
+            expose = runtime.config.server.expose_cache_headers
+            exchange.learn(status=problem.status)
+            return reply.error(problem, exchange.outcome, expose=expose)
+        exchange.learn(result=Result.BYPASS, reason=found.bypass)
+        return await passthrough.relay(request, raw, exchange)
+
+    return handle
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    try:
+        body = loads(raw)
+    except ValueError as error:
+        raise BadRequestError(f"The body is not JSON: {error}", code="invalid_json") from error
+    except RecursionError as error:
+        raise BadRequestError("The body is nested too deeply.", code="invalid_json") from error
+    if not isinstance(body, dict):
+        raise BadRequestError("The body is not a JSON object.", code="invalid_json")
+    return body
+
+
+def _read(
+    request: web.Request,
+    dialect: Dialect,
+    body: dict[str, Any],
+    runtime: Runtime,
+    exchange: Exchange,
+) -> Understood:
+    headers = callers.lowered(request)
+    found = understand(
+        dialect,
+        body,
+        caller=callers.caller(headers, runtime.config),
+        asked=directives.parse(headers, runtime.limits),
+        admission=runtime.admission,
+        extra=callers.keyed(request, headers),
+    )
+    scope = found.request.scope
+    exchange.learn(model=scope.model, tenant=scope.tenant, namespace=scope.namespace)
+    if not runtime.config.cache.enabled:
+        return Understood(found.request, "disabled", "")
+    return found
+
+
+async def _answer(
+    request: web.Request,
+    dialect: Dialect,
+    raw: bytes,
+    found: Understood,
+    runtime: Runtime,
+    exchange: Exchange,
+) -> web.StreamResponse:
+    # Compression is the connection's business: a decoded body is what gets understood and kept.
+    headers = end_to_end(callers.for_origin(request, runtime.config))
+    headers = [pair for pair in headers if pair[0] != "accept-encoding"]
+    call = Call(
+        runtime.origin,
+        OriginRequest("POST", passthrough.target(request), headers, raw),
+        credential=callers.credential(callers.lowered(request)),
+    )
+    async with runtime.gateway.answer(found.request, dialect, call, exchange) as answer:
+        expose = runtime.config.server.expose_cache_headers
+        fields = reply.merged(answer.headers, status.headers(answer.outcome, expose=expose))
+        return await reply.send(request, answer.status, fields, answer.body)

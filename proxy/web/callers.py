@@ -1,0 +1,64 @@
+"""Who asks, and by whose leave: the caller's headers, for the cache and for the origin."""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from proxy.config import Config
+from proxy.core import directives
+from proxy.core.model import Caller, digest
+
+CREDENTIALS = ("authorization", "api-key", "x-api-key")
+"""Where OpenAI, Azure and Anthropic clients put their key."""
+
+ACCOUNTS = ("openai-organization", "openai-project")
+"""Which of a key's accounts is meant: answers do not cross them."""
+
+EVERYBODY = "everybody"
+"""The tenant when `cache.tenancy` is `shared`; no digest is this long a word."""
+
+KEYED = ("openai-beta", "anthropic-beta", "anthropic-version")
+"""Headers that change what an origin answers, and are therefore part of the key."""
+
+
+def lowered(request: web.Request) -> dict[str, str]:
+    """The request's headers by lower-case name; repeated ones are joined (RFC 9110, 5.3)."""
+    found: dict[str, str] = {}
+    for name, value in request.headers.items():
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
+
+
+def credential(headers: Mapping[str, str]) -> str:
+    """Digest of the credential and the account it is used for."""
+    return digest(*(headers.get(name, "").encode() for name in CREDENTIALS + ACCOUNTS))
+
+
+def caller(headers: Mapping[str, str], config: Config) -> Caller:
+    """Who asks. Raises BadRequestError when a header of ours cannot be read."""
+    trusted = config.server.trusted_tenant_header
+    if config.cache.tenancy == "shared":
+        tenant = EVERYBODY
+    elif trusted is not None and (name := headers.get(trusted.lower())):
+        tenant = digest(b"tenant", name.encode())
+    else:
+        tenant = credential(headers)
+    return Caller(tenant, directives.session(headers))
+
+
+def keyed(request: web.Request, headers: Mapping[str, str]) -> dict[str, str]:
+    """What else must match: the query string, and headers that change the answer."""
+    extra = {name: headers[name] for name in KEYED if name in headers}
+    if request.query_string:
+        extra["query"] = request.query_string
+    return extra
+
+
+def for_origin(request: web.Request, config: Config) -> list[tuple[str, str]]:
+    """The caller's headers as the origin gets them: end-to-end, without those meant for us."""
+    ours = directives.NAMES | {"host", "content-length", "expect"}
+    if (trusted := config.server.trusted_tenant_header) is not None:
+        ours = ours | {trusted.lower()}
+    pairs = [(name.lower(), value) for name, value in request.headers.items()]
+    return [pair for pair in pairs if pair[0] not in ours]

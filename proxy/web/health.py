@@ -1,0 +1,32 @@
+"""Liveness, readiness and metrics."""
+
+import orjson
+from aiohttp import web
+
+from proxy.web.keys import RUNTIME
+
+
+async def healthz(_request: web.Request) -> web.Response:
+    """The process is alive."""
+    return _json({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Requests are answered; which parts of the cache are degraded, and why.
+
+    A degraded cache is still ready: it costs hits, never requests.
+    """
+    trouble = request.app[RUNTIME].trouble()
+    parts = {name: reason or "ok" for name, reason in trouble.items()}
+    status = "degraded" if any(trouble.values()) else "ready"
+    return _json({"status": status, "parts": parts})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus' text format."""
+    body, content_type = request.app[RUNTIME].metrics.render(request.headers.get("accept", ""))
+    return web.Response(body=body, headers={"content-type": content_type})
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json")

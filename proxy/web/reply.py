@@ -1,0 +1,56 @@
+"""Write replies: status, headers and bytes.
+
+A stream that broke at the origin must look broken to the caller: a clean end would be taken for a
+whole answer, so the connection is dropped without its last chunk (RFC 9112, 8).
+"""
+
+from collections.abc import AsyncIterator, Iterable
+
+import orjson
+from aiohttp import web
+from multidict import CIMultiDict
+
+from proxy.core import status
+from proxy.core.model import Outcome
+from proxy.errors import ApiError, RepriseError
+
+Headers = Iterable[tuple[str, str]]
+
+
+def merged(headers: Headers, ours: Headers) -> CIMultiDict[str]:
+    """The origin's headers and the cache's; the origin's own request id is kept."""
+    fields = CIMultiDict(headers)
+    for name, value in ours:
+        if name != "x-request-id" or name not in fields:
+            fields.add(name, value)
+    return fields
+
+
+async def send(
+    request: web.Request, code: int, headers: CIMultiDict[str], body: bytes | AsyncIterator[bytes]
+) -> web.StreamResponse:
+    """Send a body, whole or as it comes."""
+    if isinstance(body, bytes):
+        return web.Response(status=code, headers=headers, body=body)
+    response = web.StreamResponse(status=code, headers=headers)
+    await response.prepare(request)
+    try:
+        async for piece in body:
+            await response.write(piece)
+    except RepriseError:
+        if request.transport is not None:
+            request.transport.abort()
+        return response
+    await response.write_eof()
+    return response
+
+
+def error(problem: ApiError, outcome: Outcome, *, expose: bool) -> web.Response:
+    """An error of our own, in OpenAI's shape."""
+    headers = merged(problem.headers.items(), status.headers(outcome, expose=expose))
+    return web.Response(
+        status=problem.status,
+        headers=headers,
+        body=orjson.dumps(problem.body()),
+        content_type="application/json",
+    )
