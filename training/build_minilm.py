@@ -57,8 +57,9 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        domain = attributes.pop("domain", "")
+    def node(
+        self, op: str, inputs: list[str], output: str, domain: str = "", **attributes: float
+    ) -> str:
         self.nodes.append(
             helper.make_node(op, inputs, [output], name=output, domain=domain, **attributes)
         )

@@ -22,7 +22,25 @@ kept in the session tier of this process alone; `never`: not kept.
 Glob = Annotated[str, Field(min_length=1, max_length=256)]
 """A name, or a pattern with `*`, `?` and `[...]`; case matters."""
 
-GuardName = Annotated[str, Field(pattern=r"^[a-z][a-z_-]*$", max_length=64)]
+GuardName = Literal[
+    "identifier",
+    "number",
+    "unit",
+    "date",
+    "language",
+    "name",
+    "negation",
+    "opposite",
+    "direction",
+    "order",
+    "voice",
+    "asks",
+    "scope",
+    "owner",
+    "aspect",
+    "word",
+]
+"""A guard of `proxy.core.judgement.guards`; a test compares the two lists."""
 
 Guards = Annotated[
     Annotated[Literal["all"], Tag("<word>")] | Annotated[tuple[GuardName, ...], Tag("<list>")],
@@ -47,7 +65,7 @@ class TtlRule(Section):
     """Path of the request or a pattern, such as `/v1/responses`."""
 
     ttl_s: float = Field(default=DAY_S, ge=0, le=3650 * DAY_S)
-    """Lifetime in seconds; 0 keeps such entries out of the cache."""
+    """Lifetime in seconds; with 0 such entries are stale at once."""
 
 
 class Ttl(Section):
@@ -152,7 +170,10 @@ class VectorTier(Section):
     """Neighbours judged a request, best first."""
 
     guards: Guards = "all"
-    """Text rules that may veto a neighbour whatever its similarity: `all`, or a list of names."""
+    """Text rules that may veto a neighbour whatever its similarity: `all`, or a list of some of
+    identifier, number, unit, date, language, name, negation, opposite, direction, order, voice,
+    asks, scope, owner, aspect and word.
+    """
 
     allow_looser_threshold: bool = False
     """Let `x-cache-threshold` go below the threshold too, not only above it."""

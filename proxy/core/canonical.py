@@ -5,6 +5,7 @@ is made equal: two values that an origin could tell apart have different bytes.
 """
 
 import json
+import math
 import re
 import unicodedata
 from typing import Any
@@ -66,6 +67,8 @@ def canonical(value: object) -> bytes:
 def _integral(value: Any) -> Any:  # noqa: ANN401 - JSON is anything
     """The same value, with every float that is an integer made one. Copies only what changes."""
     if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not JSON")
         is_whole = abs(value) < MAX_EXACT_FLOAT and value.is_integer()
         return int(value) if is_whole else value
     if isinstance(value, dict):

@@ -2,7 +2,8 @@
 
 Rule of the file: the bytes may be split anywhere, inside a character or a line ending included,
 and the events are the same. An event exists when its blank line has come; what is left without one
-at the end of a stream is not an event.
+at the end of a stream is not an event. Fields that only matter to a client which reconnects (`id`,
+`retry`) are read past.
 """
 
 import re
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 MAX_EVENT_BYTES = 16 << 20
 """Larger than any model's answer; h11, nginx and the SDKs bound their buffers likewise."""
 
-_LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\n|\r)")
 _BOM = b"\xef\xbb\xbf"
+
+_BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+"""Two line endings in a row. Atomic: else `\\r\\n` would count as two."""
 
 
 class EventTooLargeError(ValueError):
@@ -26,7 +29,8 @@ class Event:
     Attributes:
         data: The `data:` lines, joined by a newline.
         name: The `event:` field; "" where there is none.
-        raw: The event's bytes as they came, with the comments and empty blocks before it.
+        raw: The event's bytes as they came, with the comments and empty blocks before it. When a
+            piece ended between the two halves of a CRLF, the second half is the next event's.
     """
 
     data: bytes
@@ -38,73 +42,105 @@ class Parser:
     """Turns pieces of a stream into events.
 
     Args:
-        max_event_bytes: Bound on one event. Over it `feed` raises EventTooLargeError.
+        max_event_bytes: Bound on what is held of an event that is not whole. When more has come,
+            `feed` raises EventTooLargeError and lets go of it; it can be fed on, and the events
+            after that one are found.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
-        self._buffer = bytearray()
-        self._scanned = 0
-        self._data: list[bytes] = []
-        self._name = b""
-        self._at_start = True
+        self._silent = b""  # blocks without data, before the event to come
+        self._rest = bytearray()  # an unfinished block
+        self._has_returns = False
+        self._is_after_return = False
+        self._is_at_start = True
 
     @property
     def pending(self) -> bytes:
         """Bytes that belong to no event yet."""
-        return bytes(self._buffer)
+        return self._silent + bytes(self._rest)
+
+    @property
+    def unfinished(self) -> Event | None:
+        """What the bytes left would be if their blank line came; None when that is nothing."""
+        return self._read(bytes(self._rest))
 
     def feed(self, piece: bytes) -> list[Event]:
-        """The events that this piece completes."""
-        ended_in_cr = self._buffer.endswith(b"\r")
-        self._buffer += piece
-        if len(self._buffer) > self._max_event_bytes:
+        """The events that this piece completes.
+
+        Raises:
+            EventTooLargeError: It completes none, and the bound is passed.
+        """
+        if self._is_after_return and piece:
+            self._is_after_return = False
+            if piece.startswith(b"\n"):  # the blank line was a CRLF, and its event is out already
+                self._silent += b"\n"
+                piece = piece[1:]
+        blocks = self._cut(piece)
+        events = [event for block in blocks if (event := self._dispatched(block)) is not None]
+        if not events and len(self._rest) + len(self._silent) > self._max_event_bytes:
+            self._let_go()
             raise EventTooLargeError(f"an event of over {self._max_event_bytes} bytes")
-        if self._at_start and not self._skip_bom():
-            return []
-        if b"\n" not in piece and b"\r" not in piece and not ended_in_cr:
-            return []  # no line ends here: do not scan a long line again
-        return self._read_lines()
-
-    def _skip_bom(self) -> bool:
-        """Past a byte order mark; False while it is not known whether there is one."""
-        begin = bytes(self._buffer[:3])
-        if len(begin) < len(_BOM) and _BOM.startswith(begin):
-            return False
-        self._at_start = False
-        self._scanned = len(_BOM) if begin == _BOM else 0
-        return True
-
-    def _read_lines(self) -> list[Event]:
-        # A carriage return at the end may be half of a CRLF: wait for what follows it.
-        end = len(self._buffer) - self._buffer.endswith(b"\r")
-        events = []
-        start = 0
-        for line in _LINE.finditer(self._buffer, self._scanned, end):
-            self._scanned = line.end()
-            if line[1]:
-                self._field(line[1])
-            elif self._data:
-                events.append(self._dispatch(bytes(self._buffer[start : self._scanned])))
-                start = self._scanned
-            else:
-                self._name = b""
-        del self._buffer[:start]
-        self._scanned -= start
         return events
 
-    def _field(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")
-        if name == b"data":
-            self._data.append(value.removeprefix(b" "))
-        elif name == b"event":
-            self._name = value.removeprefix(b" ")
+    def _cut(self, piece: bytes) -> list[bytes]:
+        """Whole blocks: stretches up to a blank line, and with it."""
+        # What is in the rest has been searched: only its last byte can begin a blank line. A line
+        # that comes in many pieces is thus neither searched nor copied twice.
+        searched = max(0, len(self._rest) - 1)
+        self._rest += piece
+        self._has_returns = self._has_returns or b"\r" in piece
+        ends = self._any_ends(searched) if self._has_returns else self._plain_ends(searched)
+        if not ends:
+            return []
+        whole = bytes(self._rest)
+        del self._rest[: ends[-1]]
+        self._is_after_return = not self._rest and whole.endswith(b"\r")
+        return [whole[start:end] for start, end in zip((0, *ends), ends, strict=False)]
 
-    def _dispatch(self, raw: bytes) -> Event:
-        event = Event(b"\n".join(self._data), self._name.decode(errors="replace"), raw)
-        self._data.clear()
-        self._name = b""
+    def _plain_ends(self, start: int) -> list[int]:
+        ends = []
+        while (found := self._rest.find(b"\n\n", start)) >= 0:
+            start = found + 2
+            ends.append(start)
+        return ends
+
+    def _any_ends(self, start: int) -> list[int]:
+        return [blank.end() for blank in _BLANK_LINE.finditer(self._rest, start)]
+
+    def _dispatched(self, block: bytes) -> Event | None:
+        event = self._read(block)
+        self._is_at_start = False
+        if event is None:
+            self._silent += block
+            return None
+        if self._silent:
+            event = Event(event.data, event.name, self._silent + block)
+            self._silent = b""
         return event
+
+    def _read(self, block: bytes) -> Event | None:
+        """A block's event; None when it has no data (9.2.6: then it is not dispatched)."""
+        is_plain = block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2
+        if is_plain and not self._has_returns:  # one line, as nearly every event of an API is
+            return Event(block[6:-2], "", block)
+        text = block.removeprefix(_BOM) if self._is_at_start else block
+        data: list[bytes] = []
+        name = b""
+        for line in text.splitlines():  # of bytes: at CR, LF and CRLF, and nothing else
+            field, _, value = line.partition(b":")
+            if field == b"data":
+                data.append(value.removeprefix(b" "))
+            elif field == b"event":
+                name = value.removeprefix(b" ")
+        if not data:
+            return None
+        return Event(b"\n".join(data), name.decode(errors="replace"), block)
+
+    def _let_go(self) -> None:
+        """Forget the event under way. The colon makes a comment of the line that goes on."""
+        ending = bytes(self._rest[-1:]) if self._rest.endswith((b"\r", b"\n")) else b""
+        self._silent, self._rest = b"", bytearray(b":" + ending)
 
 
 def encode(data: bytes, name: str = "") -> bytes:

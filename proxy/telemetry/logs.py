@@ -33,8 +33,18 @@ EVENT_LEVELS = {
 }
 """Events worth more than `info`."""
 
-OWN_REASONS = frozenset({"expired", "not fresh enough", "neighbour gone"})
-"""What the lookup says about a neighbour without quoting it."""
+OWN_REASONS = frozenset(
+    {
+        "expired",
+        "not fresh enough",
+        "neighbour gone",
+        "the caller left",
+        "shadow: session",
+        "shadow: shared",
+        "shadow: vector",
+    }
+)
+"""What may be said after a neighbour was looked at without quoting a question."""
 
 MAX_FIELD_CHARS = 300
 """A longer field is cut: it is an error's text, and its beginning says what went wrong."""

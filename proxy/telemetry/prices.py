@@ -52,7 +52,7 @@ class Prices:
             self._memo[model] = self._find(model)
         return self._memo[model]
 
-    def saved_usd(self, usage: Usage | None, model: str) -> float | None:
+    def saved_usd(self, model: str, usage: Usage | None) -> float | None:
         """What these tokens would have cost; None without a count or a price."""
         price = self.price(model)
         if usage is None or price is None:

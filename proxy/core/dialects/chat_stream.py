@@ -180,9 +180,10 @@ def _parts(choice: Json) -> Iterator[tuple[Json, Json]]:
     if "logprobs" in choice:
         open_choice["logprobs"] = None
     pieces = list(_text_pieces(message.get("content"), logprobs))
-    carries = bool(pieces) and pieces[0][1] is not None
-    first = {**open_choice, "logprobs": logprobs} if logprobs and not carries else open_choice
-    yield _opening(message), first
+    yield _opening(message), open_choice
+    if logprobs and not (pieces and pieces[0][1]):
+        # Not in the opening chunk: the official accumulator counts that one's twice.
+        yield {}, {**open_choice, "logprobs": logprobs}
     for text, piece_logprobs in pieces:
         rest = (
             open_choice if piece_logprobs is None else {**open_choice, "logprobs": piece_logprobs}

@@ -1,26 +1,67 @@
 """Vetoes over the same words in another arrangement: who does what to whom."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from proxy.core.judgement.reading import Reading
 from proxy.core.judgement.residue import residue, shown
 from proxy.core.judgement.stems import stem
-from proxy.core.judgement.words import ARTICLES
+from proxy.core.judgement.words import ARTICLES, closed
 
 OPPOSED_ROLES: Final = (("from", "to"), ("before", "after"))
-EXCHANGED_ROLES: Final = frozenset("than from to by over before after against".split())
+EXCHANGED_ROLES: Final = closed("than from to by over before after against")
 
 COORDINATORS: Final = frozenset({"and", "or", "vs", "versus", "nor", "&"})
 SYMMETRIC: Final = frozenset(
     map(
         stem,
-        "between differ difference same similar equal equivalent marry near close related "
-        "relationship compare comparison versus vs distance apart together both mix combine friend "
-        "sibling cousin connect identical compatible compatibility parallel adjacent engaged "
-        "divorce neighbour partner correlation correlate multiply multiplication product add sum "
-        "plus cooperate fight argue".split(),
+        [
+            "between",
+            "differ",
+            "difference",
+            "same",
+            "similar",
+            "equal",
+            "equivalent",
+            "marry",
+            "near",
+            "close",
+            "related",
+            "relationship",
+            "compare",
+            "comparison",
+            "versus",
+            "vs",
+            "distance",
+            "apart",
+            "together",
+            "both",
+            "mix",
+            "combine",
+            "friend",
+            "sibling",
+            "cousin",
+            "connect",
+            "identical",
+            "compatible",
+            "compatibility",
+            "parallel",
+            "adjacent",
+            "engaged",
+            "divorce",
+            "neighbour",
+            "partner",
+            "correlation",
+            "correlate",
+            "multiply",
+            "multiplication",
+            "product",
+            "add",
+            "sum",
+            "plus",
+            "cooperate",
+            "fight",
+            "argue",
+        ],
     )
 )
 """Stems of relations that hold both ways round."""
@@ -35,11 +76,16 @@ def direction(new: Reading, old: Reading) -> str | None:
         if _crossed(new, old, one, other):
             return f"direction: {one} and {other} exchanged"
         for here, there in ((one, other), (other, one)):
-            for role, key in new.roles:
-                if role == here and (there, key) in old.roles and (here, key) not in old.roles:
-                    if (there, key) not in new.roles and _same_matter(new, old):
-                        return f"direction: {here} {shown(key, new)} != {there} {shown(key, old)}"
+            keys = _only(new, here, there) & _only(old, there, here)
+            if keys and _same_matter(new, old):
+                key = min(keys)
+                return f"direction: {here} {shown(key, new)} != {there} {shown(key, old)}"
     return _exchanged(new, old)
+
+
+def _only(reading: Reading, role: str, other: str) -> set[str]:
+    """What stands in one role and not in the other."""
+    return {k for r, k in reading.roles if r == role} - {k for r, k in reading.roles if r == other}
 
 
 def _crossed(new: Reading, old: Reading, one: str, other: str) -> bool:
@@ -55,7 +101,10 @@ def _crossed(new: Reading, old: Reading, one: str, other: str) -> bool:
 
 def _same_matter(new: Reading, old: Reading) -> bool:
     """Whether the two speak of the same things, so that their order can be told apart."""
-    return len(residue(new.content, new, old)) <= ALIKE and len(residue(old.content, old, new)) <= ALIKE
+    return (
+        len(residue(new.content, new, old)) <= ALIKE
+        and len(residue(old.content, old, new)) <= ALIKE
+    )
 
 
 def _exchanged(new: Reading, old: Reading) -> str | None:
@@ -119,7 +168,7 @@ def voice(new: Reading, old: Reading) -> str | None:
     """Active against passive with the wrong agent: `did A see B`, `was A seen by B`."""
     for active, passive in ((new, old), (old, new)):
         agents = {key for role, key in passive.roles if role == "by"}
-        if len(agents) != 1 or any(role == "by" for role, _ in active.roles):
+        if len(agents) != 1 or not passive.content or any(role == "by" for role, _ in active.roles):
             continue
         (agent,) = agents
         patient = passive.content[0]

@@ -1,14 +1,25 @@
 """The judge: may this neighbour's answer serve this question?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
 
+from proxy.core.judgement import reading
 from proxy.core.judgement.guards import ALL, Guard
-from proxy.core.judgement.reading import Reading, read
+from proxy.core.judgement.reading import Reading
 from proxy.core.model import Accept, Reject, Verdict
 
 __all__ = ["Guard", "Reading", "judge", "read"]
+
+
+REMEMBERED: Final = 1024
+"""Readings kept: a popular cached question is a candidate again and again."""
+
+
+@lru_cache(maxsize=REMEMBERED)
+def read(question: str) -> Reading:
+    """Reads a question, or remembers it. Never fails, whatever the text."""
+    return reading.read(question)
 
 
 def judge(

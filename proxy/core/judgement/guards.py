@@ -5,8 +5,6 @@ whether it vetoes, and none ever vetoes a question against itself. Text alone de
 finds nothing to compare is silent, so all-lower-case or terse questions lose vetoes, never gain.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +13,7 @@ from proxy.core.judgement.arrangement import direction, order, voice
 from proxy.core.judgement.reading import Reading
 from proxy.core.judgement.residue import differences, replaced, residue, shown
 from proxy.core.judgement.stems import stem
-from proxy.core.judgement.words import REQUESTS
+from proxy.core.judgement.words import closed
 
 Veto = Callable[[Reading, Reading], str | None]
 
@@ -58,7 +56,8 @@ def identifier(new: Reading, old: Reading) -> str | None:
 
 
 def _explained(value: str, identifiers: frozenset[str]) -> bool:
-    return any(i.endswith(value) for i in identifiers)
+    """Whether the number is the end of an identifier there: `gpt 4` and `gpt-4`."""
+    return any(i.endswith(value) and not i.removesuffix(value)[-1:].isdigit() for i in identifiers)
 
 
 def number(new: Reading, old: Reading) -> str | None:
@@ -147,7 +146,7 @@ def _odd(one: Reading, other: Reading) -> bool:
 
 
 def negation(new: Reading, old: Reading) -> str | None:
-    """An odd number of negations on one side, an even one on the other, and no opposite to match."""
+    """One side negates an odd number of times, the other does not, and no opposite makes up."""
     odd = _odd(new, old)
     if odd == _odd(old, new) or _flip(new, old):
         return None
@@ -214,7 +213,7 @@ def aspect(new: Reading, old: Reading) -> str | None:
 
 
 BECOMING: Final = frozenset({stem("becoming"), stem("used")})
-BE: Final = frozenset("be is are was were been being am get gets got".split())
+BE: Final = closed("be is are was were been being am get gets got")
 """`Is used to` says what for, or what one is accustomed to, not what once was."""
 
 

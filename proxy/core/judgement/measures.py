@@ -4,8 +4,6 @@ Of our own making. A faint form is also an ordinary word or a letter: it is a un
 after a number. All other forms are units wherever they stand, since "in kilometres" asks for one.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 _FORMS: Final = {
@@ -83,7 +81,8 @@ _FORMS: Final = {
     "kilowatt hour": "kwh",
     "joule": "joule joules",
     "kilojoule": "kj kilojoule kilojoules",
-    "calorie": "calorie calories cal cals kcal kilocalorie kilocalories",  # food is in kcal, so said or not
+    # Food is counted in kilocalories, and called calories.
+    "calorie": "calorie calories cal cals kcal kilocalorie kilocalories",
     "horsepower": "hp bhp horsepower",
     "volt": "volt volts",
     "ampere": "ampere amperes amp amps",

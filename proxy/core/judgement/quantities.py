@@ -5,8 +5,6 @@ A date is read into its parts, so that `2023-01-02` meets `Jan 2, 2023`; `01/02/
 its small numbers and names no month, because nobody can say which is meant.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -30,6 +28,7 @@ from proxy.core.judgement.words import (
     PERIODS,
     RELATIVE_DAYS,
     WEEKDAYS,
+    closed,
 )
 
 LONGEST_NUMBER: Final = 15
@@ -43,7 +42,7 @@ OPERATORS: Final = {
     "*": "*",
     "/": "/",
     "x": "*",
-    "×": "*",
+    "\N{MULTIPLICATION SIGN}": "*",
     "÷": "/",
     "^": "^",
     "<": "<",
@@ -52,9 +51,7 @@ OPERATORS: Final = {
     "minus": "-",
     "times": "*",
 }
-BEFORE_A_MONTH: Final = frozenset(
-    "in of by since until till before after this last next mid".split()
-)
+BEFORE_A_MONTH: Final = closed("in of by since until till before after this last next mid")
 WHICH_PERIOD: Final = {
     "next": "next",
     "coming": "next",
@@ -65,7 +62,7 @@ WHICH_PERIOD: Final = {
     "this": "this",
     "current": "this",
 }
-SERIES: Final = frozenset("war part chapter phase type act volume level stage class book".split())
+SERIES: Final = closed("war part chapter phase type act volume level stage class book")
 """After these a lone `I` is a number."""
 
 _ROMAN: Final = {
@@ -77,8 +74,14 @@ _ROMAN: Final = {
 """1 to 39: higher ones are written with letters that make too many acronyms (`CD`, `MIX`)."""
 
 FAINT_PERIODS: Final = frozenset({"this", "current", "past"})
-FAINT_DAYS: Final = frozenset("today spring summer autumn winter morning night evening".split())
+FAINT_DAYS: Final = closed("today spring summer autumn winter morning night evening")
 """Alone these are no reason: `this evening's weather` and `the weather` may be one question."""
+
+TENS: Final = 20
+"""From here on a number word may be followed by one below ten."""
+BELOW_TEN: Final = 10
+HUNDRED: Final = 100
+THOUSAND: Final = 1_000
 
 LAST_MONTH: Final = 12
 CENTURY_TURN: Final = 70
@@ -109,7 +112,7 @@ def _digits(text: str) -> float | None:
 
 
 class Scan:
-    """Reads the tokens left to right; `take` returns how many it used, 0 when none is a quantity."""
+    """Reads tokens left to right; `take` returns how many it used, 0 when none is a quantity."""
 
     def __init__(self, tokens: Sequence[Token], lower: Sequence[str]) -> None:
         self._tokens = tokens
@@ -170,10 +173,12 @@ class Scan:
         total, current, place = 0.0, 0.0, at
         while True:
             word = self._word(place)
-            if word in {"-", "and"} and place > at and current >= 20:  # noqa: PLR2004
-                if not (self._word(place + 1) in NUMBER_WORDS and (word == "-" or current >= 100)):
+            if word in {"-", "and"} and place > at and current >= TENS:
+                if not (
+                    self._word(place + 1) in NUMBER_WORDS and (word == "-" or current >= HUNDRED)
+                ):
                     break
-            elif word in NUMBER_WORDS and (place == at or current % 100 in self._open(word)):
+            elif word in NUMBER_WORDS and (place == at or current % HUNDRED in self._open(word)):
                 current += NUMBER_WORDS[word]
             elif (
                 word in MAGNITUDES
@@ -181,7 +186,7 @@ class Scan:
                 and (place > at or word in {"hundred", "thousand"})
             ):
                 current = (current or 1) * MAGNITUDES[word]
-                if current >= 1000:
+                if current >= THOUSAND:
                     total, current = total + current, 0.0
             else:
                 break
@@ -194,7 +199,7 @@ class Scan:
     def _open(word: str) -> frozenset[float]:
         """What the last two digits so far may be for this word to go on."""
         tens = frozenset(float(n) for n in range(20, 100, 10))
-        return tens | {0.0} if NUMBER_WORDS[word] < 10 else frozenset({0.0})
+        return tens | {0.0} if NUMBER_WORDS[word] < BELOW_TEN else frozenset({0.0})
 
     def _found_words(self, at: int, place: int, value: float) -> int:
         lone = place == at + 1 and self._word(at) in FAINT
@@ -225,11 +230,11 @@ class Scan:
 
     def _day(self, at: int) -> int:
         word = self._word(at)
+        named = WEEKDAYS.get(word)
         if word in MONTHS and self._is_month(at):
-            self.found.calendar.add(f"month {MONTHS[word]}")
-            return 1
-        if word in WEEKDAYS:
-            self.found.calendar.add(WEEKDAYS[word])
+            named = f"month {MONTHS[word]}"
+        if named:
+            self.found.calendar.add(named)
             return 1
         if word in WHICH_PERIOD and self._word(at + 1) in PERIODS:
             days = self.found.faint_calendar if word in FAINT_PERIODS else self.found.calendar
@@ -252,18 +257,14 @@ class Scan:
     def unit(self, at: int, *, measured: bool = False) -> int:
         """Tries a unit here; `measured` says that a number stands straight before it."""
         word = self._word(at)
-        if measured and word == "-":
-            return 0 if not (used := self.unit(at + 1, measured=True)) else used + 1
-        if word == "°":
-            return 1 + self.unit(at + 1, measured=True) if measured else 0
+        if word in {"-", "°"}:
+            used = self.unit(at + 1, measured=True) if measured else 0
+            return used + 1 if used else 0
         if word in COMPOUND_HEADS and self._word(at + 1) in UNITS:
             self.found.units.add(f"{COMPOUND_HEADS[word]} {UNITS[self._word(at + 1)]}")
             return 2
         if word in {"degree", "degrees"} and (used := self.unit(at + 1, measured=True)):
             return 1 + used
-        if word == "gas" and self._word(at + 1) == "mark":
-            self.found.units.add("gas mark")
-            return 2
         name = UNITS.get(word) or (FAINT_UNITS.get(word) if self._is_unit(at, measured) else None)
         if name is None:
             return 0
@@ -304,7 +305,7 @@ class Scan:
             self._date(year, month, day)
         else:
             one, other, year = (int(part) for part in text.replace(".", "/").split("/"))
-            year = year if year > 99 else year + (1900 if year >= CENTURY_TURN else 2000)
+            year = year if year >= HUNDRED else year + (1900 if year >= CENTURY_TURN else 2000)
             if one > LAST_MONTH or "." in text:
                 self._date(year, other, one)
             elif other > LAST_MONTH:

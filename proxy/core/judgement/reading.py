@@ -1,14 +1,10 @@
 """Reading a question once, so that judging it against several neighbours is cheap."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from proxy.core.judgement.measures import UNITS
-from proxy.core.judgement.names import CODE_LANGUAGES, FAINT_CODE, FILE_EXTENSIONS
 from proxy.core.judgement.names import (
     LANGUAGES,
     LONG_NATIONS,
@@ -16,51 +12,12 @@ from proxy.core.judgement.names import (
     SHORT_NATIONS,
     SPOKEN_ELSEWHERE,
 )
-from proxy.core.judgement.opposites import AXES, GRADED, FEW, PARTICLE_VERBS, PARTICLES
-from proxy.core.judgement.quantities import Scan
+from proxy.core.judgement.opposites import AXES, GRADED
+from proxy.core.judgement.sentence import Words
 from proxy.core.judgement.stems import degrees, stem
 from proxy.core.judgement.synonyms import ALIASES, SYNONYMS
-from proxy.core.judgement.tokens import Token, clean, plain, spell_out, tokens
-from proxy.core.judgement.words import (
-    COURTESIES,
-    NEGATORS,
-    POSITIVE_OF,
-    REQUESTS,
-    STOP,
-)
-
-IDENTIFIER_KINDS: Final = frozenset({"link", "mail", "uuid", "hex", "code", "plan", "version"})
-FAINT_IDENTIFIER_KINDS: Final = frozenset({"path", "flag", "snake"})
-
-ROLES: Final = {
-    "from": "from",
-    "to": "to",
-    "into": "to",
-    "onto": "to",
-    "by": "by",
-    "than": "than",
-    "over": "over",
-    "before": "before",
-    "after": "after",
-    "against": "against",
-    "for": "for",
-    "with": "with",
-    "of": "of",
-    "in": "in",
-    "on": "on",
-    "at": "at",
-}
-"""Prepositions and the role they give to what follows."""
-
-UNIT_NAMES: Final = frozenset(UNITS.values())
-DOMAINS: Final = frozenset(
-    "com org net io edu gov mil int co uk ac eu de fr es it nl jp cn in au ca dev app ai".split()
-)
-"""Ends of host names. Others are read as words, since people forget the space after a full stop."""
-
-OWNERS: Final = frozenset("my our your his her their its".split())
-MOSTLY_CAPITALS: Final = 0.6
-"""Above this share of capitals a question is in title case, and a capital says nothing."""
+from proxy.core.judgement.tokens import Token, plain
+from proxy.core.judgement.words import NEGATORS, POSITIVE_OF, closed
 
 
 def _near() -> Mapping[str, frozenset[str]]:
@@ -144,161 +101,6 @@ class Reading:
     words: tuple[str, ...]
 
 
-class _Reader:
-    """Collects a reading token by token."""
-
-    def __init__(self, question: str) -> None:
-        self.text = clean(question)
-        self.tokens = tokens(self.text)
-        self.lower = [token.text.casefold() for token in self.tokens]
-        self.scan = Scan(self.tokens, self.lower)
-        self.words: list[str] = []
-        self.sequence: list[str] = []
-        self.content: list[str] = []
-        self.shown: dict[str, str] = {}
-        self.identifiers: set[str] = set()
-        self.faint_identifiers: set[str] = set()
-        self.names: set[str] = set()
-        self.code: set[str] = set()
-        self.owners: set[str] = set()
-        self.capitals = self._capitals_tell()
-
-    def _capitals_tell(self) -> bool:
-        words = [t.text for t in self.tokens if t.kind == "word" and len(t.text) > 1]
-        capital = sum(1 for w in words if w[0].isupper())
-        return capital <= max(MOSTLY_CAPITALS * len(words), 1)
-
-    def run(self) -> None:
-        """Walks the tokens once."""
-        at = 0
-        while at < len(self.tokens):
-            token = self.tokens[at]
-            used = self.scan.take(at)
-            if used:
-                self.sequence.extend(UNITS.get(w, w) for w in self.lower[at : at + used])
-                self.words.extend(w for w in self.lower[at : at + used] if w.isalnum())
-                at += used
-                continue
-            self._token(at, token)
-            at += 1
-
-    def _token(self, at: int, token: Token) -> None:
-        low = self.lower[at]
-        if token.kind in {"word", "dotted"}:
-            self._word(at, token)
-        elif token.kind in IDENTIFIER_KINDS:
-            self._identifier(low.rstrip(".,;:!?)"), token.kind)
-        elif token.kind in FAINT_IDENTIFIER_KINDS:
-            self.faint_identifiers.add(low.rstrip("."))
-            self.sequence.append(low)
-        elif token.kind == "mark":
-            self.scan.operator(at)
-
-    def _identifier(self, low: str, kind: str) -> None:
-        bare = low.replace("-", "").replace("(", "").replace(")", "").replace(" ", "")
-        if kind == "version":
-            bare = low.lstrip("v. ")
-            if bare.count(".") <= 1:
-                self.scan.found.numbers.add(f"{float(bare):g}" if len(bare) < 15 else bare)
-                return
-        self.identifiers.add(bare if kind != "link" else low.rstrip("/"))
-        self.shown.setdefault(bare, low)
-        self.sequence.append(low)
-        self.words.append(bare)
-
-    def _word(self, at: int, token: Token) -> None:
-        self.scan.operator(at)
-        low = self.lower[at]
-        if token.kind == "dotted":
-            self._dotted(low)
-            return
-        if self._is_code(at, token):
-            self.code.add(CODE_LANGUAGES[low])
-            self._add(low, token.text)
-            return
-        words, owner = spell_out(low)
-        if owner:
-            self.owners.add(stem(owner))
-        for word in words:
-            if word in OWNERS:
-                self.owners.add(word)
-            self._add(word, token.text)
-        if self._is_name(token, words[0]):
-            self.names.add(stem(words[0]))
-
-    def _dotted(self, low: str) -> None:
-        parts = low.split(".")
-        if all(len(part) == 1 for part in parts):
-            self._add("".join(parts), low)
-        elif parts[-1] == "js" or parts[-1] not in FILE_EXTENSIONS | DOMAINS:
-            for part in parts if parts[-1] != "js" else parts[:-1]:
-                self._add(part, part)
-        else:
-            self.faint_identifiers.add(low)
-            self.sequence.append(low)
-
-    def _is_code(self, at: int, token: Token) -> bool:
-        low = self.lower[at]
-        if low not in CODE_LANGUAGES:
-            return False
-        if low not in FAINT_CODE:
-            return True
-        before = self.lower[at - 1] if at else ""
-        capital = token.text[0].isupper() and self.capitals
-        if low in {"go", "r", "c"}:
-            verb = low == "go" and self.lower[at + 1 : at + 2] in (["to"], ["on"], ["back"])
-            return capital and not verb or before in {"in", "using", "with"}
-        titled = self.lower[at + 1 : at + 2] in ([":"], ["code"])
-        return capital and (titled or not token.starts) or before in {"in", "using", "with"}
-
-    def _is_name(self, token: Token, word: str) -> bool:
-        if not self.capitals or token.starts or not token.text[0].isupper():
-            return False
-        return word not in STOP and word not in REQUESTS and word not in COURTESIES
-
-    def _add(self, word: str, shown: str) -> None:
-        self.words.append(word)
-        word = POSITIVE_OF.get(word, word)
-        key = stem(word)
-        self.sequence.append(key)
-        self.shown.setdefault(key, shown)
-        if word not in STOP and word not in REQUESTS and word not in NEGATORS:
-            self.content.append(key)
-
-    def phrasal(self) -> set[str]:
-        """Verbs joined with their particles."""
-        found = set()
-        for at, word in enumerate(self.words):
-            if (base := stem(word)) in PARTICLE_VERBS or word in PARTICLE_VERBS:
-                for particle in self.words[at + 1 : at + 1 + FEW]:
-                    if particle in PARTICLES:
-                        found.add(f"{base}_{particle}")
-                        break
-        return found
-
-    def negations(self) -> int:
-        """Words that negate; `whether or not`, `not only` and `No. 5` do not."""
-        count = 0
-        for at, word in enumerate(self.words):
-            before = self.words[max(at - 2, 0) : at]
-            after = self.words[at + 1] if at + 1 < len(self.words) else ""
-            answers = word == "no" and at == 0
-            if word in NEGATORS and not answers and "or" not in before and after != "only":
-                count += not (word == "no" and after.isdigit())
-        return count
-
-    def roles(self, content: set[str]) -> set[tuple[str, str]]:
-        """What each preposition governs: the next word of content."""
-        found, role = set(), ""
-        for key in self.sequence:
-            if key in ROLES:
-                role = role if role == "than" else ROLES[key]
-            elif role and (key in content or key in UNIT_NAMES or key[0].isdigit()):
-                found.add((role, key))
-                role = ""
-        return found
-
-
 ASK_KINDS: Final = {
     "when": "when",
     "where": "where",
@@ -307,7 +109,7 @@ ASK_KINDS: Final = {
     "whose": "who",
     "why": "why",
 }
-MEASURED_HOW: Final = frozenset("many long old far often tall".split())
+MEASURED_HOW: Final = closed("many long old far often tall")
 
 
 def _asks(words: list[str]) -> frozenset[str]:
@@ -322,24 +124,34 @@ FIRST_WORDS: Final = 3
 """An interrogative further on is a relative pronoun."""
 
 
-def _aliases(words: list[str]) -> set[str]:
-    """Other forms of names, and what two or more words become when written as one."""
-    joined = {one + other for one, other in pairwise(words)}
-    present = set(words)
+def _by_opening() -> Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]]:
+    opening: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
     for short, longs in ALIASES.items():
         for long in longs:
-            if short in present:
-                joined.update(map(stem, long))
-            elif len(long) == 1 and long[0] in present:
-                joined.add(short)
-            elif long[0] in present and " ".join(long) in " ".join(words):
-                joined.add(short)
-    return joined
+            opening.setdefault(long[0], []).append((short, long))
+    return {word: tuple(forms) for word, forms in opening.items()}
+
+
+LONG_FORMS: Final = _by_opening()
+"""The long forms of names by their first word, each with its short form."""
+
+
+def _aliases(words: list[str]) -> set[str]:
+    """Other forms of names, and what two words become when written as one."""
+    forms = {one + other for one, other in pairwise(words)}
+    for at, word in enumerate(words):
+        for long in ALIASES.get(word, ()):
+            forms.update(map(stem, long))
+        for short, long in LONG_FORMS.get(word, ()):
+            if tuple(words[at : at + len(long)]) == long:
+                forms.add(short)
+    return forms
 
 
 def _initials(tokens_: list[Token]) -> set[str]:
     """Acronyms of runs of capitalised words: `New York City` is also `nyc`."""
-    found, run = set(), ""
+    found: set[str] = set()
+    run = ""
     for token in [*tokens_, Token("mark", ".", starts=False, glued=False)]:
         if token.kind == "word" and token.text[0].isupper():
             run += token.text[0].lower()
@@ -351,7 +163,7 @@ def _initials(tokens_: list[Token]) -> set[str]:
 
 def read(question: str) -> Reading:
     """Reads a question. Never fails, whatever the text."""
-    reader = _Reader(question)
+    reader = Words(question)
     reader.run()
     content = tuple(reader.content)
     stems = set(reader.sequence)

@@ -1,7 +1,5 @@
 """What one question says that another does not."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final
 
@@ -11,7 +9,7 @@ from proxy.core.judgement.words import ARTICLES, DETERMINERS, PREPOSITIONS, PRON
 
 
 def residue(keys: Iterable[str], reading: Reading, other: Reading) -> list[str]:
-    """The stems of a reading that the other question covers neither by itself, a synonym nor a near spelling."""
+    """The stems of one that the other covers neither by itself, a synonym nor a near spelling."""
     left = [key for key in dict.fromkeys(keys) if key not in other.near]
     return [key for key in left if not _misspelt(key, reading, other)] if left else left
 

@@ -5,13 +5,11 @@ A stem is only a key: `capitalised` and `capitalizing` must meet, and nothing re
 finger, or one word derived from the other. It lifts vetoes, so it may err by one lost veto.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from itertools import takewhile
 from typing import Final
 
-from proxy.core.judgement.words import IRREGULAR
+from proxy.core.judgement.words import IRREGULAR, closed
 
 REMEMBERED: Final = 16_384
 """Words whose stem is kept; a day's traffic has about as many."""
@@ -19,9 +17,10 @@ REMEMBERED: Final = 16_384
 SHORTEST: Final = 3
 """A suffix is cut only where this much is left."""
 
-UNINFLECTED: Final = frozenset(
-    "https css aws dns sms gps ios macos news series species mathematics physics economics politics "
-    "always perhaps gas lens canvas atlas kubernetes redis jenkins postgres pandas keras windows".split()
+UNINFLECTED: Final = closed(
+    "https css aws dns sms gps ios macos news series species mathematics physics economics "
+    "politics "
+    "always perhaps gas lens canvas atlas kubernetes redis jenkins postgres pandas keras windows"
 )
 """Not plurals, though they end like one."""
 
@@ -94,6 +93,11 @@ FAMILY_SHARE: Final = 0.6
 """And that is at least this share of the longer one."""
 
 
+def _shared(one: str, other: str) -> int:
+    """How many letters both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
 def _slip(one: str, other: str) -> bool:
     """Whether one dropped, doubled or swapped letter turns one into the other.
 
@@ -130,5 +134,5 @@ def akin(one: str, other: str) -> bool:
     longest = max(len(one), len(other))
     if min(len(one), len(other)) < LONG_ENOUGH:
         return False
-    shared = sum(1 for _ in takewhile(lambda p: p[0] == p[1], zip(one, other, strict=False)))
+    shared = _shared(one, other)
     return (shared >= FAMILY and shared >= FAMILY_SHARE * longest) or _slip(one, other)

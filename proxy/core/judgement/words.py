@@ -5,13 +5,18 @@ the language; none is copied or derived from a published word list, and no word 
 one sentence. A closed class is written whole: half a class is a bug.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 
-def _set(text: str) -> frozenset[str]:
+def closed(text: str) -> frozenset[str]:
+    """The words of a text, as a closed class."""
     return frozenset(text.split())
+
+
+def _forms(text: str) -> dict[str, str]:
+    """Each form to the word that opens its group; a semicolon ends a group."""
+    groups = [group.split() for group in text.split(";")]
+    return {form: group[0] for group in groups for form in group[1:]}
 
 
 CONTRACTIONS: Final = {
@@ -61,50 +66,51 @@ CLITICS: Final = {
     "'d": "would",
 }
 
-IS_CLITIC_HOSTS: Final = _set(
+IS_CLITIC_HOSTS: Final = closed(
     "what who where when why how which that there here it he she this everything something nothing"
 )
 """After these 's is "is"; after any other word it marks a possessor."""
 
-ARTICLES: Final = _set("a an the")
-AUXILIARIES: Final = _set(
+ARTICLES: Final = closed("a an the")
+AUXILIARIES: Final = closed(
     "am is are was were be been being do does did doing done have has had having will would shall "
     "should can could may might must ought need"
 )
-PREPOSITIONS: Final = _set(
+PREPOSITIONS: Final = closed(
     "about above across after against along among around as at before behind below beneath beside "
     "besides between beyond by despite down during except for from in inside into like near of off "
     "on onto out outside over past per regarding since than through throughout to toward towards "
     "under underneath until till up upon via with within without concerning amid versus vs"
 )
-CONJUNCTIONS: Final = _set(
+CONJUNCTIONS: Final = closed(
     "and or but nor so yet if because although though while whereas unless whether then also too"
 )
-PRONOUNS: Final = _set(
+PRONOUNS: Final = closed(
     "i me my mine myself you your yours yourself yourselves we us our ours ourselves he him his "
     "himself she her hers herself it its itself they them their theirs themselves one ones oneself "
     "someone somebody anyone anybody everyone everybody something anything everything who whom "
     "whose this that these those there here such same other another"
 )
-INTERROGATIVES: Final = _set(
+INTERROGATIVES: Final = closed(
     "what which who whom whose when where why how whatever whichever whoever whenever wherever"
 )
-DETERMINERS: Final = _set("some any each every all both either neither much many few several no")
-ADVERBS: Final = _set(
+DETERMINERS: Final = closed("some any each every all both either neither much many few several no")
+ADVERBS: Final = closed(
     "very really actually truly indeed quite just simply basically literally ever even still "
     "already again perhaps maybe rather exactly currently now nowadays presently generally usually "
     "typically normally probably possibly please kindly quickly easily properly correctly fact"
 )
 """Adverbs that colour a question and leave its answer as it is."""
 
-COURTESIES: Final = _set(
-    "please kindly hi hello hey dear sir madam thanks thank cheers greetings good morning afternoon "
+COURTESIES: Final = closed(
+    "please kindly hi hello hey dear sir madam thanks thank cheers greetings good morning "
+    "afternoon "
     "evening quick question sorry excuse appreciate appreciated ok okay folks guys everyone anyone "
     "wondering wonder advance regards"
 )
 """Words of greeting and thanks; ignored where they stand in a greeting, kept elsewhere."""
 
-REQUESTS: Final = _set(
+REQUESTS: Final = closed(
     "tell give show explain describe say let know want wanna like need help get find list name "
     "provide write define clarify detail outline discuss elaborate inform teach guide ask please "
     "make go come use using used mean means meant called way ways thing things step steps method "
@@ -120,179 +126,105 @@ STOP: Final = (
 ) | ADVERBS
 """Words that are not content by themselves; other guards look at those that still matter."""
 
-NEGATORS: Final = _set(
+NEGATORS: Final = closed(
     "not never no without nor neither none nobody nothing nowhere hardly barely scarcely lack "
     "lacks lacking lacked nope non absence absent avoid avoids avoiding avoided refrain refrains "
     "refraining"
 )
-NEGATIVE_QUESTION_TAGS: Final = _set("is are was were do does did can could would should will has")
 
-POSITIVE_OF: Final = {
-    negative: positive
-    for positive, negatives in {
-        "able": "unable",
-        "acceptable": "unacceptable",
-        "available": "unavailable",
-        "aware": "unaware",
-        "believable": "unbelievable",
-        "certain": "uncertain",
-        "clear": "unclear",
-        "comfortable": "uncomfortable",
-        "common": "uncommon",
-        "conscious": "unconscious",
-        "covered": "uncovered",
-        "employed": "unemployed",
-        "encrypted": "unencrypted",
-        "equal": "unequal",
-        "ethical": "unethical",
-        "even": "uneven",
-        "expected": "unexpected",
-        "fair": "unfair",
-        "familiar": "unfamiliar",
-        "fit": "unfit",
-        "fortunate": "unfortunate",
-        "happy": "unhappy",
-        "harmed": "unharmed",
-        "healthy": "unhealthy",
-        "helpful": "unhelpful",
-        "important": "unimportant",
-        "insured": "uninsured",
-        "known": "unknown",
-        "lawful": "unlawful",
-        "licensed": "unlicensed",
-        "likely": "unlikely",
-        "limited": "unlimited",
-        "lucky": "unlucky",
-        "married": "unmarried",
-        "natural": "unnatural",
-        "necessary": "unnecessary",
-        "opened": "unopened",
-        "paid": "unpaid",
-        "pleasant": "unpleasant",
-        "popular": "unpopular",
-        "protected": "unprotected",
-        "qualified": "unqualified",
-        "ready": "unready",
-        "read": "unread",
-        "real": "unreal",
-        "reasonable": "unreasonable",
-        "reliable": "unreliable",
-        "resolved": "unresolved",
-        "responsive": "unresponsive",
-        "restricted": "unrestricted",
-        "safe": "unsafe",
-        "secured": "unsecured",
-        "signed": "unsigned",
-        "sorted": "unsorted",
-        "stable": "unstable",
-        "successful": "unsuccessful",
-        "suitable": "unsuitable",
-        "supported": "unsupported",
-        "sure": "unsure",
-        "taxed": "untaxed",
-        "trusted": "untrusted",
-        "used": "unused",
-        "usual": "unusual",
-        "verified": "unverified",
-        "wanted": "unwanted",
-        "willing": "unwilling",
-        "accurate": "inaccurate",
-        "active": "inactive",
-        "adequate": "inadequate",
-        "appropriate": "inappropriate",
-        "capable": "incapable",
-        "compatible": "incompatible",
-        "complete": "incomplete",
-        "consistent": "inconsistent",
-        "correct": "incorrect",
-        "curable": "incurable",
-        "dependent": "independent",
-        "direct": "indirect",
-        "effective": "ineffective",
-        "efficient": "inefficient",
-        "eligible": "ineligible",
-        "experienced": "inexperienced",
-        "formal": "informal",
-        "frequent": "infrequent",
-        "secure": "insecure",
-        "significant": "insignificant",
-        "sufficient": "insufficient",
-        "tolerant": "intolerant",
-        "valid": "invalid",
-        "visible": "invisible",
-        "balanced": "imbalanced unbalanced",
-        "mature": "immature",
-        "mobile": "immobile",
-        "moral": "immoral amoral",
-        "mortal": "immortal",
-        "mutable": "immutable",
-        "partial": "impartial",
-        "patient": "impatient",
-        "perfect": "imperfect",
-        "permissible": "impermissible",
-        "possible": "impossible",
-        "probable": "improbable",
-        "proper": "improper",
-        "legal": "illegal",
-        "legible": "illegible",
-        "legitimate": "illegitimate",
-        "literate": "illiterate",
-        "logical": "illogical",
-        "rational": "irrational",
-        "regular": "irregular",
-        "relevant": "irrelevant",
-        "removable": "irremovable",
-        "replaceable": "irreplaceable",
-        "responsible": "irresponsible",
-        "reversible": "irreversible",
-        "allowed": "disallowed",
-        "honest": "dishonest",
-        "infected": "disinfected",
-        "loyal": "disloyal",
-        "obedient": "disobedient",
-        "organized": "disorganized",
-        "similar": "dissimilar",
-        "satisfied": "dissatisfied unsatisfied",
-        "alcoholic": "nonalcoholic",
-        "cancerous": "noncancerous",
-        "fiction": "nonfiction",
-        "negotiable": "nonnegotiable",
-        "profit": "nonprofit",
-        "refundable": "nonrefundable",
-        "smoker": "nonsmoker",
-        "toxic": "nontoxic",
-        "stop": "nonstop",
-        "violent": "nonviolent",
-        "zero": "nonzero",
-        "typical": "atypical",
-        "symmetric": "asymmetric",
-        "symmetrical": "asymmetrical",
-        "synchronous": "asynchronous",
-        "symptomatic": "asymptomatic",
-        "functional": "dysfunctional nonfunctional",
-        "understood": "misunderstood",
-    }.items()
-    for negative in negatives.split()
-}
+_POSITIVE_OF: Final = """
+able unable; acceptable unacceptable; available unavailable; aware unaware; believable
+unbelievable; certain uncertain; clear unclear; comfortable uncomfortable; common uncommon;
+conscious unconscious; covered uncovered; employed unemployed; encrypted unencrypted; equal
+unequal; ethical unethical; even uneven; expected unexpected; fair unfair; familiar unfamiliar;
+fit unfit; fortunate unfortunate; happy unhappy; harmed unharmed; healthy unhealthy; helpful
+unhelpful; important unimportant; insured uninsured; known unknown; lawful unlawful; licensed
+unlicensed; likely unlikely; limited unlimited; lucky unlucky; married unmarried; natural
+unnatural; necessary unnecessary; opened unopened; paid unpaid; pleasant unpleasant; popular
+unpopular; protected unprotected; qualified unqualified; ready unready; read unread; real
+unreal; reasonable unreasonable; reliable unreliable; resolved unresolved; responsive
+unresponsive; restricted unrestricted; safe unsafe; secured unsecured; signed unsigned; sorted
+unsorted; stable unstable; successful unsuccessful; suitable unsuitable; supported unsupported;
+sure unsure; taxed untaxed; trusted untrusted; used unused; usual unusual; verified unverified;
+wanted unwanted; willing unwilling; accurate inaccurate; active inactive; adequate inadequate;
+appropriate inappropriate; capable incapable; compatible incompatible; complete incomplete;
+consistent inconsistent; correct incorrect; curable incurable; dependent independent; direct
+indirect; effective ineffective; efficient inefficient; eligible ineligible; experienced
+inexperienced; formal informal; frequent infrequent; secure insecure; significant insignificant;
+sufficient insufficient; tolerant intolerant; valid invalid; visible invisible; balanced
+imbalanced unbalanced; mature immature; mobile immobile; moral immoral amoral; mortal immortal;
+mutable immutable; partial impartial; patient impatient; perfect imperfect; permissible
+impermissible; possible impossible; probable improbable; proper improper; legal illegal; legible
+illegible; legitimate illegitimate; literate illiterate; logical illogical; rational irrational;
+regular irregular; relevant irrelevant; removable irremovable; replaceable irreplaceable;
+responsible irresponsible; reversible irreversible; allowed disallowed; honest dishonest;
+infected disinfected; loyal disloyal; obedient disobedient; organized disorganized; similar
+dissimilar; satisfied dissatisfied unsatisfied; alcoholic nonalcoholic; cancerous noncancerous;
+fiction nonfiction; negotiable nonnegotiable; profit nonprofit; refundable nonrefundable; smoker
+nonsmoker; toxic nontoxic; stop nonstop; violent nonviolent; zero nonzero; typical atypical;
+symmetric asymmetric; symmetrical asymmetrical; synchronous asynchronous; symptomatic
+asymptomatic; functional dysfunctional nonfunctional; understood misunderstood
+"""
+POSITIVE_OF: Final = _forms(_POSITIVE_OF)
 """Adjectives made negative by a prefix. Verbs (`undo`, `disable`) are opposites, not negations."""
 
-ASKS_TIME: Final = _set("when")
 NUMBER_WORDS: Final = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
     )
 } | {
     word: 10 * (value + 2)
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())
+    for value, word in enumerate(
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+    )
 }
 ORDINAL_WORDS: Final = {
     word: value + 1
     for value, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth "
-        "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth "
-        "twentieth".split()
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+            "eleventh",
+            "twelfth",
+            "thirteenth",
+            "fourteenth",
+            "fifteenth",
+            "sixteenth",
+            "seventeenth",
+            "eighteenth",
+            "nineteenth",
+            "twentieth",
+        ]
     )
 } | {"thirtieth": 30, "fortieth": 40, "fiftieth": 50, "hundredth": 100}
 MAGNITUDES: Final = {
@@ -323,8 +255,8 @@ COUNT_WORDS: Final = {
     "triple": 3,
     "quadruple": 4,
 }
-FAINT: Final = _set("one first second once single half couple double once")
-"""Number words that are often not numbers: alone they never veto, against another number they do."""
+FAINT: Final = closed("one first second once single half couple double once")
+"""Number words that are often not numbers: alone they never veto, against another they do."""
 
 MONTHS: Final = {
     name: number + 1
@@ -346,7 +278,7 @@ MONTHS: Final = {
     )
     for name in names.split()
 }
-FAINT_MONTHS: Final = _set("may march mar jan jun dec sep")
+FAINT_MONTHS: Final = closed("may march mar jan jun dec sep")
 """Also other words; a month only beside a number or after a preposition of time."""
 
 WEEKDAYS: Final = {
@@ -381,96 +313,24 @@ RELATIVE_DAYS: Final = {
     "midnight": "midnight",
 }
 """Parts of the calendar without a number. Of two that differ, one is wrong."""
-PERIODS: Final = _set("day week month year quarter season decade century weekend night")
+PERIODS: Final = closed("day week month year quarter season decade century weekend night")
 """After `last`, `this` and `next` these name a time."""
 
-IRREGULAR: Final = {
-    form: base
-    for base, forms in {
-        "be": "am is are was were been being",
-        "have": "has had having",
-        "do": "does did done doing",
-        "go": "went gone goes",
-        "get": "got gotten",
-        "make": "made",
-        "take": "took taken",
-        "give": "gave given",
-        "come": "came",
-        "see": "saw seen",
-        "know": "knew known",
-        "think": "thought",
-        "find": "found",
-        "say": "said",
-        "tell": "told",
-        "become": "became",
-        "leave": "left",
-        "feel": "felt",
-        "bring": "brought",
-        "begin": "began begun",
-        "keep": "kept",
-        "hold": "held",
-        "write": "wrote written",
-        "stand": "stood",
-        "hear": "heard",
-        "mean": "meant",
-        "meet": "met",
-        "run": "ran",
-        "pay": "paid",
-        "sit": "sat",
-        "speak": "spoke spoken",
-        "lie": "lying",
-        "lead": "led",
-        "grow": "grew grown",
-        "lose": "lost",
-        "fall": "fell fallen",
-        "send": "sent",
-        "build": "built",
-        "understand": "understood",
-        "draw": "drew drawn",
-        "break": "broke broken",
-        "spend": "spent",
-        "rise": "rose risen",
-        "drive": "drove driven",
-        "buy": "bought",
-        "wear": "wore worn",
-        "choose": "chose chosen",
-        "eat": "ate eaten",
-        "win": "won",
-        "sell": "sold",
-        "teach": "taught",
-        "catch": "caught",
-        "throw": "threw thrown",
-        "fight": "fought",
-        "sing": "sang sung",
-        "fly": "flew flown",
-        "sleep": "slept",
-        "steal": "stole stolen",
-        "hide": "hid hidden",
-        "ride": "rode ridden",
-        "drink": "drank drunk",
-        "swim": "swam swum",
-        "shoot": "shot",
-        "freeze": "froze frozen",
-        "forget": "forgot forgotten",
-        "lend": "lent",
-        "bite": "bit bitten",
-        "bind": "bound",
-        "seek": "sought",
-        "feed": "fed",
-        "undo": "undid undone",
-        "child": "children",
-        "man": "men",
-        "woman": "women",
-        "person": "people persons",
-        "mouse": "mice",
-        "tooth": "teeth",
-        "life": "lives",
-        "wife": "wives",
-        "leaf": "leaves",
-        "analysis": "analyses",
-        "index": "indices indexes",
-        "matrix": "matrices",
-    }.items()
-    for form in forms.split()
-}
+_IRREGULAR: Final = """
+be am is are was were been being; have has had having; do does did done doing; go went gone
+goes; get got gotten; make made; take took taken; give gave given; come came; see saw seen; know
+knew known; think thought; find found; say said; tell told; become became; leave left; feel
+felt; bring brought; begin began begun; keep kept; hold held; write wrote written; stand stood;
+hear heard; mean meant; meet met; run ran; pay paid; sit sat; speak spoke spoken; lie lying;
+lead led; grow grew grown; lose lost; fall fell fallen; send sent; build built; understand
+understood; draw drew drawn; break broke broken; spend spent; rise rose risen; drive drove
+driven; buy bought; wear wore worn; choose chose chosen; eat ate eaten; win won; sell sold;
+teach taught; catch caught; throw threw thrown; fight fought; sing sang sung; fly flew flown;
+sleep slept; steal stole stolen; hide hid hidden; ride rode ridden; drink drank drunk; swim swam
+swum; shoot shot; freeze froze frozen; forget forgot forgotten; lend lent; bite bit bitten; bind
+bound; seek sought; feed fed; undo undid undone; child children; man men; woman women; person
+people persons; mouse mice; tooth teeth; life lives; wife wives; leaf leaves; analysis analyses;
+index indices indexes; matrix matrices
+"""
+IRREGULAR: Final = _forms(_IRREGULAR)
 """Strong verbs and nouns. Left out where the form is commoner as another word (`felt`, `wound`)."""

@@ -1,0 +1,53 @@
+"""Which similarity is enough, by embedder. Scales differ: no number carries over to another model.
+
+How a measured threshold is found. On labelled pairs, with every guard on, take the share of pairs
+with different answers that would be served, set by set; the threshold is the lowest multiple of
+0.01 at which the median of these shares over the sets is at most `BUDGET`. A median, because some
+sets hold nothing but traps that no similarity separates, and a mean would be theirs alone.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+BUDGET: Final = 0.05
+"""Median share of traps that may be served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A threshold and what it rests on.
+
+    Attributes:
+        threshold: The least similarity accepted when every guard is on.
+        source: Where the number comes from.
+        is_guess: Nobody measured this embedder: calibrate before trusting it.
+    """
+
+    threshold: float
+    source: str
+    is_guess: bool = False
+
+
+_SHIPPED: Final = {
+    # Ours, by the rule above, over eleven sets with 19,400 pairs (templated minimal pairs, word
+    # swaps, opposite commands, banking, maths stories, assistant commands, search prompts, forum
+    # questions): median wrong share 6.0 % at 0.87, 4.0 % at 0.88, and 47.7 % at 0.88 unguarded.
+    "minilm-l6-v2-int8": Calibration(0.88, "measured on eleven labelled sets with every guard"),
+    # The safe start published for this model without guards; not measured by us with them.
+    "openai:text-embedding-3-small:1536": Calibration(0.92, "published safe start, unguarded"),
+    # No safe start is published for it: the stricter of the two that are for its kind is assumed.
+    "openai:text-embedding-3-large:3072": Calibration(0.95, "no measurement known", is_guess=True),
+}
+
+UNKNOWN: Final = Calibration(
+    0.965, "unknown embedder: the strictest safe start known", is_guess=True
+)
+"""The highest of the published safe starts (bge-small): a wrong answer costs more than a miss."""
+
+
+def calibration(embedder: str) -> Calibration:
+    """The calibration of an embedder's id, by whole parts: `model-digest` is its `model`."""
+    for known, found in _SHIPPED.items():
+        if embedder == known or embedder.startswith((f"{known}-", f"{known}:")):
+            return found
+    return UNKNOWN

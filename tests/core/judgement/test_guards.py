@@ -1,0 +1,187 @@
+"""Every guard: what it stops, what it must let pass, and its laws."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.judgement.guards import ALL, select
+from proxy.core.judgement.reading import read
+
+GUARDS = {guard.name: guard.veto for guard in ALL}
+
+STOPPED = [
+    ("identifier", "Where is order AB-123?", "Where is order AB-124?"),
+    ("identifier", "Explain error 0x80070005", "Explain error 0x80070006"),
+    ("identifier", "Open https://a.example/x", "Open https://a.example/y"),
+    ("identifier", "Mail ann@example.com", "Mail bob@example.com"),
+    ("identifier", "What is in config.yaml?", "What is in config.json?"),
+    ("identifier", "What does ls --all do?", "What does ls --size do?"),
+    ("number", "What is 5 plus 3?", "What is 7 plus 3?"),
+    ("number", "What is 5 + 3?", "What is 5 * 3?"),
+    ("number", "Who was king in 1714?", "Who was king?"),
+    ("number", "Season two of the show", "Season three of the show"),
+    ("number", "Who won World War II?", "Who won World War I?"),
+    ("number", "Is it -5 degrees?", "Is it 5 degrees?"),
+    ("number", "What is half of it?", "What is a third of it?"),
+    ("unit", "How long is 5 km?", "How long is 5 miles?"),
+    ("unit", "Price in dollars", "Price in euros"),
+    ("unit", "Average monthly rent", "Average weekly rent"),
+    ("date", "Are you open on Monday?", "Are you open on Friday?"),
+    ("date", "Meet me at 5 pm", "Meet me at 5 am"),
+    ("date", "Sales in January", "Sales in March"),
+    ("date", "Holidays next week", "Holidays last week"),
+    ("language", "Reverse a string in Python", "Reverse a string in Rust"),
+    ("language", "Sort a list in C++", "Sort a list in C#"),
+    ("language", "Say thanks in Spanish", "Say thanks in Polish"),
+    ("name", "What is the weather in Paris?", "What is the weather in London?"),
+    ("name", "what is the capital of france", "what is the capital of spain"),
+    ("name", "Is the UK in the EU?", "Is the US in the EU?"),
+    ("negation", "Is it safe?", "Is it not safe?"),
+    ("negation", "Can I pay by card?", "Can't I pay by card?"),
+    ("negation", "Travel with a visa", "Travel without a visa"),
+    ("negation", "Which types are mutable?", "Which types are immutable?"),
+    ("opposite", "How do I enable 2FA?", "How do I disable 2FA?"),
+    ("opposite", "Should I buy shares?", "Should I sell shares?"),
+    ("opposite", "Turn the alarm on", "Turn the alarm off"),
+    ("opposite", "What is the highest peak?", "What is the lowest peak?"),
+    ("opposite", "Is the tumour benign?", "Is the tumour malignant?"),
+    ("direction", "Convert hex to decimal", "Convert decimal to hex"),
+    ("direction", "Fly from Rome to Oslo", "Fly from Oslo to Rome"),
+    ("direction", "Is iron heavier than gold?", "Is gold heavier than iron?"),
+    ("order", "Did Ann hire Bob?", "Did Bob hire Ann?"),
+    ("voice", "Did Ann see Bob?", "Was Ann seen by Bob?"),
+    ("asks", "When was he born?", "Where was he born?"),
+    ("asks", "How many came?", "How far came they?"),
+    ("scope", "Delete all commits", "Delete the last commit"),
+    ("scope", "Show the first row", "Show the last row"),
+    ("owner", "What is his address?", "What is their address?"),
+    ("owner", "Would he call her?", "Would she call him?"),
+    ("aspect", "Is Ann a doctor?", "Did Ann use to be a doctor?"),
+    ("aspect", "Is Ann a doctor?", "Is Ann becoming a doctor?"),
+    ("word", "How long do rabbits live?", "How long do horses live?"),
+    ("word", "Do gold members get in free?", "Do silver members get in free?"),
+    ("word", "vim search across files", "emacs search across files"),
+]
+
+PASSED = [
+    ("identifier", "Is GPT-4 good?", "Is GPT 4 good?"),
+    ("identifier", "Where is AB-123?", "where is ab123?"),
+    ("identifier", "Is a 401(k) taxed?", "Is a 401k taxed?"),
+    ("number", "Give me 5 tips", "Give me five tips"),
+    ("number", "Is it over 1,000?", "Is it over 1k?"),
+    ("number", "Is it over 1,000?", "Is it over one thousand?"),
+    ("number", "Is 0.5 enough?", "Is 1/2 enough?"),
+    ("number", "Is 0.5 enough?", "Is half enough?"),
+    ("number", "The 5th book", "The fifth book"),
+    ("number", "World War II", "World War 2"),
+    ("number", "Is this the one?", "Is this it?"),
+    ("number", "two hundred and fifty people", "250 people"),
+    ("number", "What is GPT-4?", "What is GPT 4?"),
+    ("unit", "5 km in miles", "5 kilometres in mi"),
+    ("unit", "Does it cost $5?", "Does it cost 5 dollars?"),
+    ("unit", "rent per month", "monthly rent"),
+    ("unit", "Is 35% a lot?", "Is 35 percent a lot?"),
+    ("unit", "40 m² flat", "a flat of 40 square metres"),
+    ("unit", "Drive at 90 km/h", "Drive at 90 kph"),
+    ("unit", "5 in 10 people", "5 of 10 people"),
+    ("date", "News of 2023-01-02", "News of Jan 2, 2023"),
+    ("date", "Meet at 5 pm", "Meet at 17:00"),
+    ("date", "May I come?", "Can I come?"),
+    ("date", "Open on Fridays?", "Open on Friday?"),
+    ("language", "Is Go fast?", "Is Golang fast?"),
+    ("language", "May I go to bed?", "May I sleep?"),
+    ("name", "Is NYC big?", "Is New York City big?"),
+    ("name", "Weather in Germany", "German weather"),
+    ("name", "Visit the USA", "Visit the United States"),
+    ("name", "WHAT IS THE CAPITAL?", "what is the capital?"),
+    ("negation", "I don't see it", "I do not see it"),
+    ("negation", "Is it unsafe?", "Is it not safe?"),
+    ("negation", "Is it unsafe?", "Is it dangerous?"),
+    ("negation", "Is it right or not?", "Is it right?"),
+    ("negation", "Not only cats", "Also cats"),
+    ("negation", "Section No. 5", "Section 5"),
+    ("opposite", "Reject it", "Do not accept it"),
+    ("opposite", "Pros and cons of tea", "Tea: pros and cons"),
+    ("opposite", "Turn off the alarm", "Switch the alarm off"),
+    ("direction", "Fly from Rome to Oslo", "Flights to Oslo from Rome"),
+    ("direction", "Difference of A from B", "Difference of B from A"),
+    ("order", "Are tea and coffee good?", "Are coffee and tea good?"),
+    ("order", "Is Ann married to Bob?", "Is Bob married to Ann?"),
+    ("order", "Which is colder, a lake or a river?", "Which is colder, a river or a lake?"),
+    ("voice", "Did Ann see Bob?", "Was Bob seen by Ann?"),
+    ("asks", "What time does it open?", "When does it open?"),
+    ("scope", "Delete all commits", "Delete every commit"),
+    ("owner", "How do I fix my bike?", "How do you fix your bike?"),
+    ("aspect", "What is soap used to make?", "What is soap for?"),
+    ("word", "What is the best color?", "What is the best colour?"),
+    ("word", "How do I increase speed?", "How do I raise speed?"),
+    ("word", "How long do rabbits live?", "How long do rabbit live?"),
+    ("word", "How do people vote?", "How do pepole vote?"),
+    ("word", "Explain the theory", "Outline the theory"),
+]
+
+
+@pytest.mark.parametrize(("name", "new", "old"), STOPPED)
+def test_a_guard_stops_its_trap(name: str, new: str, old: str) -> None:
+    """Each guard vetoes its own kind of trap, both ways round, and says why."""
+    one, other = read(new), read(old)
+    assert GUARDS[name](one, other), f"{name} lets it pass"
+    assert GUARDS[name](other, one), f"{name} is not symmetric"
+
+
+@pytest.mark.parametrize(("name", "new", "old"), PASSED)
+def test_a_guard_lets_a_rewording_pass(name: str, new: str, old: str) -> None:
+    """Each guard is silent on two forms of the same thing."""
+    assert GUARDS[name](read(new), read(old)) is None
+
+
+@pytest.mark.parametrize("new,old,reason", [  # noqa: PT006 - reads as a table
+    ("Is it 5?", "Is it 7?", "number 5 != 7"),
+    ("Is it 5?", "Is it?", "number 5 only in the new question"),
+    ("Where is AB-123?", "Where is AB-124?", "identifier AB-123 != AB-124"),
+    ("Is it in Paris?", "Is it in London?", "name Paris != London"),
+    ("Is it not red?", "Is it red?", 'negation: "not" only in the new question'),
+    ("Enable it", "Disable it", "opposite Enable != Disable"),
+])
+def test_a_reason_names_both_sides(new: str, old: str, reason: str) -> None:
+    """A veto is explained in the words of the questions."""
+    reasons = [guard.veto(read(new), read(old)) for guard in ALL]
+    assert reason in reasons
+
+
+ANY_TEXT = st.text(max_size=80)
+LIKELY_TEXT = st.lists(
+    st.sampled_from(
+        "not never 5 five 1/2 -3 1,000 AB-12 Paris paris to from than by was did I V of the and C++ "
+        "km $ % 2023-01-02 1/2/2023 5pm enable disable unsafe safe turn off on my his used use to "
+        "becoming : ? . ( ) no all last first http https a.b x@y.z --f /a/b _x x_1 \u00bd \u0663 II".split()
+    ),
+    max_size=12,
+).map(" ".join)
+QUESTIONS = ANY_TEXT | LIKELY_TEXT
+
+
+@given(new=QUESTIONS, old=QUESTIONS)
+def test_vetoes_are_symmetric(new: str, old: str) -> None:
+    """Whether a guard vetoes does not depend on which question came first; none ever raises."""
+    one, other = read(new), read(old)
+    for guard in ALL:
+        assert (guard.veto(one, other) is None) == (guard.veto(other, one) is None), guard.name
+
+
+@given(text=QUESTIONS)
+def test_no_question_is_vetoed_against_itself(text: str) -> None:
+    """A question's own answer serves it."""
+    reading = read(text)
+    assert [guard.name for guard in ALL if guard.veto(reading, reading)] == []
+
+
+def test_guards_are_chosen_by_name_in_the_tables_order() -> None:
+    """A configuration lists names in any order."""
+    assert [guard.name for guard in select(["unit", "number"])] == ["number", "unit"]
+
+
+def test_an_unknown_guard_is_an_error_that_names_the_known_ones() -> None:
+    """A typo in a configuration does not switch a guard off unnoticed."""
+    with pytest.raises(ValueError, match="no guard numbr; there are identifier, number"):
+        select(["numbr"])

@@ -1,0 +1,94 @@
+import math
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.canonical import UncanonicalError, canonical, dumps, fingerprint, loads
+from tests.core.builders import json_values
+
+
+def plain(value: Any) -> Any:
+    """An independent notion of what a value means."""
+    match value:
+        case bool() | None:
+            return ("word", str(value))
+        case float() if value.is_integer() and abs(value) < 2**53:
+            return ("number", repr(int(value)))
+        case int() | float():
+            return ("number", repr(value))
+        case str():
+            return ("text", unicodedata.normalize("NFC", value))
+        case list():
+            return ("list", tuple(plain(item) for item in value))
+        case _:
+            items = {unicodedata.normalize("NFC", k): plain(v) for k, v in value.items()}
+            return ("object", tuple(sorted(items.items())))
+
+
+@given(json_values, json_values)
+def test_equal_bytes_mean_equal_values(one: Any, other: Any) -> None:
+    """Two values share their canonical bytes exactly when they mean the same."""
+    assert (canonical(one) == canonical(other)) == (plain(one) == plain(other))
+
+
+@given(st.dictionaries(st.text("abc", max_size=3), json_values, max_size=5), st.randoms())
+def test_order_of_keys_does_not_matter(value: dict[str, Any], random: Any) -> None:
+    """An object is the same whatever the order of its keys."""
+    names = list(value)
+    random.shuffle(names)
+
+    assert canonical({name: value[name] for name in names}) == canonical(value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, 1.0), (0, -0.0), (100, 1e2), ([1.0], [1]), ({"a": 2.0}, {"a": 2})]
+)
+def test_whole_floats_are_integers(one: object, other: object) -> None:
+    """`1` and `1.0` are the same number."""
+    assert canonical(one) == canonical(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(1, True), (0, False), (1, "1"), (None, ""), (2**64, 2**64 + 1), (0.1, 0.2), ([], {})],
+)
+def test_what_an_origin_could_tell_apart_stays_apart(one: object, other: object) -> None:
+    """Nothing is made equal that is not."""
+    assert canonical(one) != canonical(other)
+
+
+def test_text_is_composed() -> None:
+    """An e with an accent is the same letter in one code point or in two."""
+    assert canonical({"é": "é"}) == canonical({"e\u0301": "e\u0301"})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "\ud800"])
+def test_what_is_not_json_has_no_form(value: object) -> None:
+    """A number that is none, or half a character, is refused rather than guessed."""
+    with pytest.raises(UncanonicalError):
+        canonical([value])
+
+
+def test_depth_is_no_crash() -> None:
+    """Nesting beyond any sense is refused, not a crash of the interpreter."""
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+
+    with pytest.raises(UncanonicalError):
+        canonical(deep)
+
+
+@given(json_values)
+def test_json_survives(value: Any) -> None:
+    """Parsing what was written gives the value back, integers of any size included."""
+    assert loads(dumps(value)) == value
+
+
+def test_nothing_has_an_empty_fingerprint() -> None:
+    """A part that a request lacks is told from one it has."""
+    assert (fingerprint(None), fingerprint({}), fingerprint([])) == ("", "", "")
+    assert fingerprint([None]) != ""

@@ -1,0 +1,149 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from proxy.core.lookup import AskSession, AskShared, AskVector, Embed, Fetch, Hit, Miss, Seen, start
+from proxy.core.model import Accept, CacheRequest, Candidate, Reject, Tier, Verdict
+from tests.core.builders import entry, request
+
+NOW = 1050.0
+VECTOR = np.ones(4, dtype=np.float32) / 2
+NEAR, FAR = Candidate("near", 0.97, "near"), Candidate("far", 0.91, "far")
+
+
+def accept_all(
+    _question: str, found: Sequence[Candidate], _threshold: float | None
+) -> list[Verdict]:
+    return [Accept("same") for _ in found]
+
+
+def accept_far_only(
+    _question: str, found: Sequence[Candidate], _threshold: float | None
+) -> list[Verdict]:
+    return [Accept("same") if c is FAR else Reject("number 5 != 7") for c in found]
+
+
+def at_vector(asked: CacheRequest | None = None) -> AskVector:
+    return AskVector(Seen(asked or request(), vector=VECTOR), VECTOR)
+
+
+def test_no_cache_goes_to_the_origin() -> None:
+    """RFC 9111, 5.2.1.4: nothing is looked up."""
+    state = start(request(read=False))
+
+    assert isinstance(state, Miss)
+    assert state.seen.reason == "no-cache"
+
+
+def test_the_session_answers_first() -> None:
+    """A fresh entry in the session tier ends the search."""
+    state = AskSession(Seen(request())).next(entry(), NOW)
+
+    assert isinstance(state, Hit)
+    assert (state.tier, state.is_stale) == (Tier.SESSION, False)
+
+
+def test_a_stale_session_entry_asks_the_shared_tier() -> None:
+    """Another replica may have refreshed it."""
+    state = AskSession(Seen(request())).next(entry(), 1150)
+
+    assert isinstance(state, AskShared)
+    assert state.seen.reason == "expired"
+
+
+def test_the_shared_tier_answers_second() -> None:
+    """An exact entry there is a hit."""
+    state = AskShared(Seen(request())).next(entry(), NOW)
+
+    assert isinstance(state, Hit)
+    assert state.tier is Tier.SHARED
+
+
+def test_an_expired_exact_entry_ends_the_search() -> None:
+    """A neighbour's answer would be no better than the question's own old one."""
+    state = AskShared(Seen(request())).next(entry(), 1150)
+
+    assert isinstance(state, Miss)
+    assert (state.seen.reason, state.seen.stale) == ("expired", None)
+
+
+def test_a_stale_entry_is_kept_for_the_origins_failure() -> None:
+    """RFC 5861, 4: stale-if-error takes it along."""
+    state = AskShared(Seen(request(stale_if_error=60))).next(entry(), 1150)
+
+    assert isinstance(state, Miss)
+    assert state.seen.stale == entry()
+    assert state.seen.stale_tier is Tier.SHARED
+
+
+def test_max_stale_serves_it_as_stale() -> None:
+    """RFC 9111, 5.2.1.2: the caller takes it, and is told."""
+    state = AskShared(Seen(request(max_stale=60))).next(entry(), 1150)
+
+    assert isinstance(state, Hit)
+    assert state.is_stale
+
+
+def test_an_exact_only_request_is_never_embedded() -> None:
+    """`x-cache-mode: exact` and its like end at the shared tier."""
+    assert isinstance(AskShared(Seen(request(semantic=False))).next(None, NOW), Miss)
+    assert isinstance(AskShared(Seen(request())).next(None, NOW), Embed)
+
+
+def test_without_a_vector_there_are_no_neighbours() -> None:
+    """A late embedder, or a text too long, is a miss."""
+    state = Embed(Seen(request())).next(None)
+
+    assert isinstance(state, Miss)
+    assert state.seen.reason == "not embedded"
+
+
+def test_a_miss_keeps_the_vector() -> None:
+    """The question is embedded once: the entry to come is stored with it."""
+    asked = Embed(Seen(request())).next(VECTOR)
+    assert isinstance(asked, AskVector)
+    state = asked.next((), accept_all)
+
+    assert isinstance(state, Miss)
+    assert state.seen.vector is VECTOR
+
+
+def test_a_veto_is_a_miss_with_its_reason() -> None:
+    """The best neighbour's similarity and veto are told."""
+    state = at_vector().next((NEAR,), accept_far_only)
+
+    assert isinstance(state, Miss)
+    assert (state.seen.similarity, state.seen.reason) == (0.97, "number 5 != 7")
+
+
+def test_a_worse_neighbour_may_be_the_right_one() -> None:
+    """When the best is vetoed, the next is served, with its own similarity."""
+    state = at_vector().next((NEAR, FAR), accept_far_only)
+    assert isinstance(state, Fetch)
+    hit = state.next(entry(), NOW)
+
+    assert isinstance(hit, Hit)
+    assert (hit.tier, hit.similarity) == (Tier.VECTOR, 0.91)
+
+
+def test_a_neighbour_that_is_gone_gives_way() -> None:
+    """An entry that was evicted or deleted is never served; the next is fetched."""
+    state = at_vector().next((NEAR, FAR), accept_all)
+    assert isinstance(state, Fetch)
+    second = state.next(None, NOW)
+    assert isinstance(second, Fetch)
+
+    assert second.wanted is FAR
+    assert isinstance(second.next(None, NOW), Miss)
+
+
+@pytest.mark.parametrize("asked", [request(max_age=10), request(min_fresh=90)])
+def test_a_neighbours_age_counts(asked: CacheRequest) -> None:
+    """A neighbour must be as fresh as an exact entry."""
+    state = at_vector(asked).next((NEAR,), accept_all)
+    assert isinstance(state, Fetch)
+    after = state.next(entry(), NOW)
+
+    assert isinstance(after, Miss)
+    assert after.seen.reason == "not fresh enough"

@@ -1,0 +1,65 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.privacy import personal_data
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("write to ann.lee+x@mail.example.co.uk please", "e-mail address"),
+        ("my card is 4111 1111 1111 1111", "payment card"),
+        ("4111-1111-1111-1111", "payment card"),
+        ("pay to DE89 3704 0044 0532 0130 00", "IBAN"),
+        ("GB82WEST12345698765432", "IBAN"),
+        ("SSN 123-45-6789", "social security number"),
+        ("call +49 30 901820 now", "phone number"),
+        ("call (555) 123-4567", "phone number"),
+        ("555-123-4567", "phone number"),
+        ("key sk-abcdefghijklmnopqrstuvwx", "secret key"),
+        ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "secret key"),
+        ("AKIAIOSFODNN7EXAMPLE", "secret key"),
+        ("-----BEGIN RSA PRIVATE KEY-----", "secret key"),
+    ],
+)
+def test_found(text: str, kind: str) -> None:
+    """Each kind by its own shape."""
+    assert personal_data(text) == kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How do I reset my password?",
+        "4111 1111 1111 1112",
+        "0000 0000 0000 0000",
+        "3.141592653589793238462643",
+        "order 1234567890123 please",
+        "DE00 1234 5678 9012 3456 78",
+        "000-12-3456",
+        "on 2024-01-02 at 10:30",
+        "version 1.2.3-4",
+        "user@localhost",
+        "skateboard sk-8",
+        "10.0.0.1 and 192.168.100.200",
+        "1 + 1 = 2",
+        "between 1990-2000 and 2010-2020",
+    ],
+)
+def test_not_found(text: str) -> None:
+    """Digits in a row are not yet a card, dates are no phone numbers."""
+    assert personal_data(text) is None
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read(text: str) -> None:
+    """No text makes it fail."""
+    personal_data(text)
+
+
+def test_long_digits_are_no_trap() -> None:
+    """A pattern must not run away on a long row of digits or letters."""
+    assert personal_data("1 " * 20_000) is None
+    assert personal_data("a" * 50_000) is None
+    assert personal_data("a." * 20_000) is None

@@ -1,0 +1,75 @@
+import json
+from typing import Any
+
+import pytest
+
+from proxy.core.dialects.chat import Chat
+from proxy.core.recording import Head, Landing, Recording
+from proxy.errors import BrokenStreamError
+from tests.core.test_stream import ANSWER, BODY, EVENTS, FRAMES
+
+JSON = Head(200, (("content-type", "application/json"),))
+EVENT_STREAM = Head(200, (("content-type", "text/event-stream; charset=utf-8"),))
+
+
+def landed(head: Head, *pieces: bytes, max_bytes: int = 1 << 20) -> Landing:
+    recording = Recording(Chat(), max_bytes)
+    recording.begin(head)
+    for piece in pieces:
+        recording.feed(piece)
+    return recording.land()
+
+
+def test_a_json_answer_is_kept_as_it_came() -> None:
+    """Its bytes are the origin's own."""
+    found = landed(JSON, BODY[:10], BODY[10:])
+
+    assert found.refusal is None
+    assert found.answer is not None
+    assert (found.answer.body, found.answer.frames) == (BODY, ())
+    assert found.answer.usage is not None
+
+
+def test_a_stream_is_kept_in_both_forms() -> None:
+    """Folded for who wants JSON, and in its own chunks."""
+    found = landed(EVENT_STREAM, *EVENTS)
+
+    assert found.answer is not None
+    assert (json.loads(found.answer.body), found.answer.frames) == (ANSWER, FRAMES)
+
+
+def test_a_stream_that_broke_off_is_an_error() -> None:
+    """Nobody may take it for a whole answer."""
+    with pytest.raises(BrokenStreamError):
+        landed(EVENT_STREAM, *EVENTS[:-1])
+
+
+def changed(**message: Any) -> bytes:
+    return json.dumps(
+        {**ANSWER, "choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "refusal"),
+    [
+        (Head(500, JSON.headers), BODY, "status 500"),
+        (Head(429, EVENT_STREAM.headers), b"data: {}\n\n", "status 429"),
+        (JSON, b"<html>", "not JSON"),
+        (JSON, b"[]", "not an answer"),
+        (JSON, b'{"choices": 7}', "not an answer"),
+        (JSON, changed(content=""), "empty answer"),
+        (JSON, BODY.replace(b'"stop"', b'"length"'), "finish length"),
+        (JSON, changed(content="x" * 2000), "too large"),
+    ],
+)
+def test_what_is_not_kept(head: Head, body: bytes, refusal: str) -> None:
+    """It goes to the caller as it is, and nowhere else."""
+    assert landed(head, body, max_bytes=1500).refusal == refusal
+
+
+def test_a_tool_call_is_exact() -> None:
+    """An act fits its own request only."""
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+    assert landed(JSON, changed(content=None, tool_calls=[call])).is_exact

@@ -1,0 +1,172 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.dialects.base import Stamp
+from proxy.core.dialects.chat import Chat
+from proxy.core.dialects.chat_stream import fold, unfold
+from proxy.core.model import Answer
+from proxy.core.sse import Parser, encode
+from proxy.core.stream import LiveFilter, Recorder, replay
+
+ANSWER: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "One two three."},
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4},
+}
+FRAMES = tuple(unfold(ANSWER, include_usage=True))
+EVENTS = [encode(frame) for frame in (*FRAMES, b"[DONE]")]
+STREAM = b"".join(EVENTS)
+HIDDEN = b"".join(event for event in EVENTS if b'"choices":[]' not in event)
+FINISHED = STREAM.index(b'"stop"')
+places = st.lists(st.integers(0, len(STREAM)), max_size=12)
+
+
+def cut(stream: bytes, at: list[int]) -> list[bytes]:
+    edges = [0, *sorted(at), len(stream)]
+    return [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def recorded(pieces: list[bytes], max_bytes: int = 1 << 20) -> Recorder:
+    recorder = Recorder(Chat(), max_bytes)
+    for piece in pieces:
+        recorder.feed(piece)
+    return recorder
+
+
+@given(places)
+def test_a_recording_is_the_stream(at: list[int]) -> None:
+    """However it was cut, the frames are the origin's and fold to its answer."""
+    recorder = recorded(cut(STREAM, at))
+
+    assert recorder.is_complete
+    assert recorder.frames == FRAMES
+    assert fold(recorder.frames) == ANSWER
+
+
+@pytest.mark.parametrize("end", range(len(EVENTS)))
+def test_a_stream_cut_short_is_not_complete(end: int) -> None:
+    """At whatever event it ends early, it is broken."""
+    assert not recorded([b"".join(EVENTS[:end])]).is_complete
+
+
+def test_a_stream_cut_inside_its_last_event_is_not_complete() -> None:
+    """The end marker counts once its blank line has come."""
+    assert not recorded([STREAM[:-1]]).is_complete
+
+
+def test_what_is_too_large_is_let_go_but_watched() -> None:
+    """No frames are kept, and the end is still known."""
+    recorder = recorded([STREAM], max_bytes=100)
+
+    assert (recorder.is_too_large, recorder.frames) == (True, ())
+    assert recorder.is_complete
+    assert not recorded([STREAM[:-20]], max_bytes=100).is_complete
+
+
+def test_what_follows_the_end_is_ignored() -> None:
+    """A comment or a stray event after the marker changes nothing."""
+    assert recorded([STREAM, b": bye\n\ndata: {}\n\n"]).frames == FRAMES
+
+
+def passed(pieces: list[bytes], *, hide_usage: bool) -> list[bytes]:
+    live = LiveFilter(Chat(), hide_usage=hide_usage)
+    return [*(live.feed(piece) for piece in pieces), live.finish()]
+
+
+@given(places)
+def test_a_caller_who_did_not_ask_sees_no_usage(at: list[int]) -> None:
+    """Every byte but the usage chunk's reaches him."""
+    assert b"".join(passed(cut(STREAM, at), hide_usage=True)) == HIDDEN
+
+
+@given(places)
+def test_a_caller_who_asked_sees_all(at: list[int]) -> None:
+    """Nothing is touched, and nothing is held."""
+    pieces = cut(STREAM, at)
+
+    assert passed(pieces, hide_usage=False)[:-1] == pieces
+
+
+@given(st.integers(0, FINISHED))
+def test_bytes_are_not_held_before_the_finish(end: int) -> None:
+    """What came has left, event boundary or not."""
+    assert b"".join(passed([STREAM[:end]], hide_usage=True)[:-1]) == STREAM[:end]
+
+
+def test_a_broken_stream_passes_as_it_broke() -> None:
+    """What was held when it broke off is passed, not swallowed."""
+    broken = STREAM[:-5]
+
+    assert b"".join(passed([broken], hide_usage=True)) == HIDDEN[:-5]
+
+
+def played(
+    answer: Answer, *, include_usage: bool = False, **more: Any
+) -> list[tuple[float, bytes]]:
+    return list(replay(Chat(), answer, Stamp("chatcmpl-2", 9), include_usage=include_usage, **more))
+
+
+def payloads(pieces: list[tuple[float, bytes]]) -> list[bytes]:
+    return [event.data for _, piece in pieces for event in Parser().feed(piece)]
+
+
+BODY = json.dumps(ANSWER).encode()
+
+
+@pytest.mark.parametrize("frames", [FRAMES, ()])
+def test_a_replay_is_the_answer_with_a_new_id(frames: tuple[bytes, ...]) -> None:
+    """Whichever form filled the entry."""
+    found = payloads(played(Answer(BODY, frames), include_usage=True))
+
+    assert found[-1] == b"[DONE]"
+    assert fold(found[:-1]) == {**ANSWER, "id": "chatcmpl-2", "created": 9}
+
+
+@pytest.mark.parametrize("frames", [FRAMES, ()])
+def test_a_replay_hides_usage_from_who_did_not_ask(frames: tuple[bytes, ...]) -> None:
+    """As the origin would."""
+    found = payloads(played(Answer(BODY, frames)))
+
+    assert not any(b'"choices":[]' in frame for frame in found)
+
+
+def test_a_replay_tells_usage_that_the_frames_lack() -> None:
+    """An entry knows its usage although its stream did not say it."""
+    frames = tuple(unfold(ANSWER, include_usage=False))
+    found = payloads(played(Answer(BODY, frames), include_usage=True))
+
+    assert fold(found[:-1])["usage"] == ANSWER["usage"]
+
+
+def test_chunk_boundaries_are_the_origins() -> None:
+    """A replay has the chunks that were recorded."""
+    frames = (
+        FRAMES[0],
+        b'{"choices":[{"index":0,"delta":{"content":"One two three."}}]}',
+        FRAMES[-2],
+    )
+    found = payloads(played(Answer(BODY, frames)))
+
+    assert len(found) == len(frames) + 1
+
+
+def test_a_pace_is_a_plan() -> None:
+    """The first chunk comes at once, the others at the rate asked for."""
+    instant = played(Answer(BODY, FRAMES))
+    paced = played(Answer(BODY, FRAMES), tokens_per_s=50)
+
+    assert {delay for delay, _ in instant} == {0}
+    assert [delay for delay, _ in paced] == [0.0, *[0.02] * (len(paced) - 2), 0.0]
