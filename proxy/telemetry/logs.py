@@ -29,7 +29,9 @@ EVENT_LEVELS = {
     "stage_failed": logging.WARNING,
     "upkeep_failed": logging.WARNING,
     "breaker_opened": logging.WARNING,
+    "entry_unreadable": logging.WARNING,
     "task_failed": logging.ERROR,
+    "request_crashed": logging.ERROR,
 }
 """Events worth more than `info`."""
 

@@ -124,7 +124,7 @@ class Metrics:
             self._stage_failures.labels(stage, kind).inc()
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
-        """All series, and their content type.
+        """All series, and their content type. Reads small files of /proc: not for an event loop.
 
         Args:
             accept: The scraper's `accept` header; OpenMetrics is sent to who asks for it.

@@ -7,6 +7,7 @@ finds nothing to compare is silent, so all-lower-case or terse questions lose ve
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from proxy.core.judgement.arrangement import direction, order, voice
@@ -48,8 +49,8 @@ def _differ(kind: str, new: frozenset[str], old: frozenset[str]) -> str | None:
 
 def identifier(new: Reading, old: Reading) -> str | None:
     """Codes, ids, links: all must agree. Files, flags and paths only count against one another."""
-    ours = frozenset(i for i in new.identifiers if i not in old.near)
-    theirs = frozenset(i for i in old.identifiers if i not in new.near)
+    ours = frozenset(shown(i, new) for i in new.identifiers if i not in old.near)
+    theirs = frozenset(shown(i, old) for i in old.identifiers if i not in new.near)
     if ours or theirs:
         return _differ("identifier", ours, theirs)
     return _conflict("identifier", new.faint_identifiers, old.faint_identifiers)
@@ -141,8 +142,9 @@ def _odd(one: Reading, other: Reading) -> bool:
     `unsafe` counts where the other speaks of `safe`, or negates by itself; against `dangerous` it
     is a word like any other.
     """
-    count = sum(1 for base in one.unmade if base in other.near or other.negations % 2)
-    return (one.negations + count) % 2 == 1
+    against = len(other.negations) % 2
+    count = sum(1 for base in one.unmade if against or base in other.near)
+    return (len(one.negations) + count) % 2 == 1
 
 
 def negation(new: Reading, old: Reading) -> str | None:
@@ -150,8 +152,9 @@ def negation(new: Reading, old: Reading) -> str | None:
     odd = _odd(new, old)
     if odd == _odd(old, new) or _flip(new, old):
         return None
-    side = "new" if odd else "cached"
-    return f"negation only in the {side} question"
+    side, reading = ("new", new) if odd else ("cached", old)
+    word_ = next(iter((*reading.negations, *reading.unmade.values())))
+    return f'negation: "{word_}" only in the {side} question'
 
 
 def opposite(new: Reading, old: Reading) -> str | None:
@@ -218,14 +221,10 @@ BE: Final = closed("be is are was were been being am get gets got")
 
 
 def _has_past(reading: Reading) -> bool:
-    padded = ("", *reading.words)
-    return any(
-        word in {"use", "used"}
-        and after == "to"
-        and before not in BE
-        and (word == "used" or "did" in padded)
-        for before, word, after in zip(padded, padded[1:], padded[2:], strict=False)
-    )
+    for at, (word, after) in enumerate(pairwise(reading.words)):
+        if after == "to" and (word == "used" or (word == "use" and "did" in reading.words[:at])):
+            return BE.isdisjoint(reading.words[:at])
+    return False
 
 
 def _has_change(reading: Reading) -> bool:

@@ -64,8 +64,8 @@ class Reading:
         numbers, faint_numbers, units, calendar, faint_calendar, operators: See `quantities`.
         identifiers, faint_identifiers: Codes, ids, links; and flags, files, paths.
         languages, code_languages, nations, names: Closed sets first, then other capitalised words.
-        negations: How many words negate by themselves.
-        unmade: Stems that a prefix negates: `safe` for `unsafe`.
+        negations: The words that negate by themselves.
+        unmade: Stems that a prefix negates, with their words: `safe` of `unsafe`.
         poles: Stem, or verb with particle, to the axes of opposites it sits on, and its pole.
         roles: (role, stem) for the word a preposition governs.
         asks: Interrogatives, by kind.
@@ -92,8 +92,8 @@ class Reading:
     code_languages: frozenset[str]
     nations: frozenset[str]
     names: frozenset[str]
-    negations: int
-    unmade: tuple[str, ...]
+    negations: tuple[str, ...]
+    unmade: Mapping[str, str]
     poles: Mapping[str, tuple[tuple[int, int], ...]]
     roles: frozenset[tuple[str, str]]
     asks: frozenset[str]
@@ -192,7 +192,7 @@ def read(question: str) -> Reading:
         nations=_nations(words),
         names=frozenset(reader.names),
         negations=reader.negations(),
-        unmade=tuple(stem(POSITIVE_OF[w]) for w in words if w in POSITIVE_OF),
+        unmade={stem(POSITIVE_OF[w]): w for w in words if w in POSITIVE_OF},
         poles={key: POLES[key] for key in stems | reader.phrasal() if key in POLES},
         roles=frozenset(reader.roles(set(content))),
         asks=_asks(words),

@@ -40,6 +40,9 @@ DOMAINS: Final = closed(
 """Ends of host names. Others are read as words, since people forget the space after a full stop."""
 
 OWNERS: Final = closed("my our your his her their its")
+NAMED_US: Final = {"US": "usa"}
+"""In capitals it is no pronoun."""
+
 MOSTLY_CAPITALS: Final = 0.6
 """Above this share of capitals a question is in title case, and a capital says nothing."""
 
@@ -87,14 +90,15 @@ class Words:
         if token.kind in {"word", "dotted"}:
             self._word(at, token)
         elif token.kind in IDENTIFIER_KINDS:
-            self._identifier(low.rstrip(".,;:!?)"), token.kind)
+            self._identifier(token.text.rstrip(".,;:!?"), token.kind)
         elif token.kind in FAINT_IDENTIFIER_KINDS:
             self.faint_identifiers.add(low.rstrip("."))
             self.sequence.append(low)
         elif token.kind == "mark":
             self.scan.operator(at)
 
-    def _identifier(self, low: str, kind: str) -> None:
+    def _identifier(self, asked: str, kind: str) -> None:
+        low = asked.casefold()
         bare = low.replace("-", "").replace("(", "").replace(")", "").replace(" ", "")
         if kind == "version":
             bare = low.lstrip("v. ")
@@ -104,7 +108,7 @@ class Words:
                 )
                 return
         self.identifiers.add(bare if kind != "link" else low.rstrip("/"))
-        self.shown.setdefault(bare, low)
+        self.shown.setdefault(bare, asked)
         self.sequence.append(low)
         self.words.append(bare)
 
@@ -118,6 +122,8 @@ class Words:
             self.code.add(CODE_LANGUAGES[low])
             self._add(low, token.text)
             return
+        if self.capitals and token.text in NAMED_US:
+            low = NAMED_US[token.text]
         words, owner = spell_out(low)
         if owner:
             self.owners.add(stem(owner))
@@ -131,7 +137,7 @@ class Words:
     def _dotted(self, low: str) -> None:
         parts = low.split(".")
         if all(len(part) == 1 for part in parts):
-            self._add("".join(parts), low)
+            self._add(NAMED_US.get("".join(parts).upper(), "".join(parts)), low)
         elif parts[-1] == "js" or parts[-1] not in FILE_EXTENSIONS | DOMAINS:
             for part in parts if parts[-1] != "js" else parts[:-1]:
                 self._add(part, part)
@@ -178,16 +184,16 @@ class Words:
                         break
         return found
 
-    def negations(self) -> int:
-        """Words that negate; `whether or not`, `not only` and `No. 5` do not."""
-        count = 0
+    def negations(self) -> tuple[str, ...]:
+        """Words that negate; `whether or not`, `not only`, `No. 5` and the answer `No,` do not."""
+        found = []
         for at, word in enumerate(self.words):
-            before = self.words[max(at - 2, 0) : at]
+            if word not in NEGATORS or "or" in self.words[max(at - 2, 0) : at]:
+                continue
             after = self.words[at + 1] if at + 1 < len(self.words) else ""
-            answers = word == "no" and at == 0
-            if word in NEGATORS and not answers and "or" not in before and after != "only":
-                count += not (word == "no" and after.isdigit())
-        return count
+            if after != "only" and not (word == "no" and (at == 0 or after.isdigit())):
+                found.append(word)
+        return tuple(found)
 
     def roles(self, content: set[str]) -> set[tuple[str, str]]:
         """What each preposition governs: the next word of content."""

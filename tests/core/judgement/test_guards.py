@@ -135,14 +135,17 @@ def test_a_guard_lets_a_rewording_pass(name: str, new: str, old: str) -> None:
     assert GUARDS[name](read(new), read(old)) is None
 
 
-@pytest.mark.parametrize("new,old,reason", [  # noqa: PT006 - reads as a table
-    ("Is it 5?", "Is it 7?", "number 5 != 7"),
-    ("Is it 5?", "Is it?", "number 5 only in the new question"),
-    ("Where is AB-123?", "Where is AB-124?", "identifier AB-123 != AB-124"),
-    ("Is it in Paris?", "Is it in London?", "name Paris != London"),
-    ("Is it not red?", "Is it red?", 'negation: "not" only in the new question'),
-    ("Enable it", "Disable it", "opposite Enable != Disable"),
-])
+@pytest.mark.parametrize(
+    "new,old,reason",
+    [  # noqa: PT006 - reads as a table
+        ("Is it 5?", "Is it 7?", "number 5 != 7"),
+        ("Is it 5?", "Is it?", "number 5 only in the new question"),
+        ("Where is AB-123?", "Where is AB-124?", "identifier AB-123 != AB-124"),
+        ("Is it in Paris?", "Is it in London?", "name Paris != London"),
+        ("Is it not red?", "Is it red?", 'negation: "not" only in the new question'),
+        ("Enable it", "Disable it", "opposite Enable != Disable"),
+    ],
+)
 def test_a_reason_names_both_sides(new: str, old: str, reason: str) -> None:
     """A veto is explained in the words of the questions."""
     reasons = [guard.veto(read(new), read(old)) for guard in ALL]

@@ -1,0 +1,336 @@
+"""Entries and their change log in one SQLite file; synchronous, for the one thread that opens it.
+
+Rules of the file: whatever changes entries writes its log records in the same transaction; every
+method is one short transaction over at most a page, so that others get their turn in between.
+
+What a crash costs. In WAL mode with `synchronous=NORMAL` a commit is in the page cache: killing the
+process loses nothing. A power cut may lose the last commits, never the file's integrity. A lost
+answer is asked again, so a put takes that risk; a lost invalidation would serve what was called
+wrong, so a purge is synced (`synchronous=FULL`). Each log record carries a random mark which its
+position repeats: a reader ahead of a log that lost its end, or that reads a restored backup or
+another file, is told to start anew rather than given another history.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from proxy.core.model import ALL_TENANTS, Added, Changes, Entry, Removed, Selector
+from proxy.errors import TierError
+from proxy.tiers.codec import CodecError, decode, encode
+
+Row = tuple[object, ...]
+
+SCHEMA_VERSION: Final = 1
+PAGE: Final = 256
+"""Rows deleted in one transaction: a few milliseconds that a read may have to wait."""
+SCAN: Final = 1000
+"""Rows a purge looks at in one transaction, for the same reason."""
+VACUUM_PAGES: Final = 2000
+"""File pages given back to the disk by one `expire`."""
+
+# auto_vacuum must come before WAL, which writes the file's header.
+_PRAGMAS: Final = (
+    "PRAGMA auto_vacuum = INCREMENTAL",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    # `expire` checkpoints; this bounds the WAL should nobody call it.
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+# `data` is last: a scan then reads a row's first page and not the answer's overflow pages.
+# AUTOINCREMENT: a position must never be given to a second record.
+_SCHEMA: Final = (
+    """CREATE TABLE entries (
+        row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, scope TEXT NOT NULL,
+        tenant TEXT NOT NULL, namespace TEXT NOT NULL, model TEXT NOT NULL,
+        created_at REAL NOT NULL, kept_until REAL NOT NULL, indexed INTEGER NOT NULL,
+        tags TEXT NOT NULL, data BLOB NOT NULL)""",
+    "CREATE INDEX entries_kept_until ON entries (kept_until)",
+    """CREATE TABLE log (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, added INTEGER NOT NULL,
+        mark INTEGER NOT NULL DEFAULT (random()))""",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+_PUT: Final = """INSERT INTO entries
+    (id, scope, tenant, namespace, model, created_at, kept_until, indexed, tags, data)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET scope = excluded.scope, tenant = excluded.tenant,
+    namespace = excluded.namespace, model = excluded.model, created_at = excluded.created_at,
+    kept_until = excluded.kept_until, indexed = excluded.indexed, tags = excluded.tags,
+    data = excluded.data"""
+
+_MEANT: Final = """(:tenant IS NULL OR tenant = :tenant)
+    AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
+    AND (:tags IS NULL OR EXISTS (SELECT 1 FROM json_each(entries.tags) AS held
+         JOIN json_each(:tags) AS meant ON held.value = meant.value))
+    AND (:scope IS NULL OR scope = :scope)
+    AND (:model IS NULL OR model = :model)
+    AND (:namespace IS NULL OR namespace = :namespace)
+    AND (:older_than IS NULL OR created_at < :older_than)"""
+
+
+class EntryFile:
+    """An open file.
+
+    Args:
+        path: The file; it and its directory are made when missing, for this user alone.
+        on_unreadable: Told why, when an entry is skipped because its bytes are not whole.
+        busy_timeout_s: Longest wait for another process's transaction.
+
+    Raises:
+        TierError: It is of a newer schema.
+        sqlite3.Error, OSError: It cannot be opened or written, or is no database.
+    """
+
+    def __init__(
+        self, path: Path, *, on_unreadable: Callable[[str], None], busy_timeout_s: float
+    ) -> None:
+        self._on_unreadable = on_unreadable
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Made before SQLite does, for its mode; the WAL takes its mode from the file.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._db = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None)
+        try:
+            for pragma in _PRAGMAS:
+                self._db.execute(pragma)
+            with _transaction(self._db):  # also proves that the file can be written
+                _prepare(self._db)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Write out the WAL, unless another process is reading it, and close."""
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()
+
+    def get(self, scope: str, key: str, now: float) -> Entry | None:
+        """The entry of this key if it is in this scope and kept past `now`."""
+        row = self._db.execute(
+            "SELECT data FROM entries WHERE id = ? AND scope = ? AND kept_until > ?",
+            (key, scope, now),
+        ).fetchone()
+        entry = None if row is None else self._decode(key, row[0])
+        return entry if entry is not None and entry.scope == scope else None
+
+    def _decode(self, key: str, data: bytes) -> Entry | None:
+        """The entry, or None when it is unreadable or another's; the next put mends it."""
+        try:
+            entry = decode(data)
+        except (CodecError, TypeError) as error:  # TypeError: a damaged file may hold a number
+            self._on_unreadable(str(error))
+            return None
+        if entry.id != key:
+            self._on_unreadable("entry is another's")
+            return None
+        return entry
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Store and log entries, all or none of them."""
+        with _transaction(self._db):
+            for row in rows:
+                self._put(row)
+
+    def _put(self, row: Row) -> None:
+        entry_id, is_indexed = row[0], row[7]
+        if is_indexed:
+            self._log([entry_id], added=True)
+        elif self._db.execute("SELECT 1 FROM entries WHERE id = ?", (entry_id,)).fetchone():
+            # The entry it replaces may be in an index, and is in session tiers.
+            self._log([entry_id], added=False)
+        self._db.execute(_PUT, row)
+
+    def _log(self, ids: Sequence[object], *, added: bool) -> None:
+        self._db.executemany(
+            "INSERT INTO log (id, added) VALUES (?, ?)", [(entry_id, added) for entry_id in ids]
+        )
+
+    def _delete(self, rows: Sequence[tuple[int, str]]) -> None:
+        self._db.executemany("DELETE FROM entries WHERE row = ?", [(row,) for row, _ in rows])
+        self._log([entry_id for _, entry_id in rows], added=False)
+
+    def purge_ids(self, selector: Selector, ids: Sequence[str], *, dry_run: bool) -> list[str]:
+        """Delete and log those of these ids that the selector means. Returns them."""
+        return self._purge(_MEANT, {**_meant(selector), "ids": _json(ids)}, dry_run=dry_run)
+
+    def purge_after(
+        self, selector: Selector, row: int, *, dry_run: bool
+    ) -> tuple[list[str], int | None]:
+        """Delete and log what the selector means in the page after a row.
+
+        Returns the ids, and the row to go on after; None at the end.
+        """
+        last = self._db.execute(
+            "SELECT max(row) FROM (SELECT row FROM entries WHERE row > ? ORDER BY row LIMIT ?)",
+            (row, SCAN),
+        ).fetchone()[0]
+        if last is None:
+            return [], None
+        page = {**_meant(selector), "after": row, "last": last}
+        where = f"row > :after AND row <= :last AND {_MEANT}"
+        return self._purge(where, page, dry_run=dry_run), last
+
+    def _purge(self, where: str, values: dict[str, object], *, dry_run: bool) -> list[str]:
+        query = f"SELECT row, id FROM entries WHERE {where}"  # noqa: S608 - made of constants
+        if dry_run:
+            return [entry_id for _, entry_id in self._db.execute(query, values)]
+        self._db.execute("PRAGMA synchronous = FULL")
+        try:
+            with _transaction(self._db):
+                rows = self._db.execute(query, values).fetchall()
+                self._delete(rows)
+        finally:
+            self._db.execute("PRAGMA synchronous = NORMAL")
+        return [entry_id for _, entry_id in rows]
+
+    def expire(self, now: float) -> int:
+        """Delete and log a page of entries past `kept_until`. Returns how many."""
+        with _transaction(self._db):
+            rows = self._db.execute(
+                "SELECT row, id FROM entries WHERE kept_until <= ? LIMIT ?", (now, PAGE)
+            ).fetchall()
+            self._delete(rows)
+        return len(rows)
+
+    def trim(self, records: int) -> int:
+        """Drop a page of the log's oldest records, keeping so many. Returns how many went."""
+        with _transaction(self._db):
+            return self._db.execute(
+                """DELETE FROM log WHERE seq <= (SELECT max(seq) FROM log) - ?
+                   AND seq < (SELECT min(seq) FROM log) + ?""",
+                (records, SCAN),
+            ).rowcount
+
+    def tidy(self) -> None:
+        """Give space back to the disk, and move the WAL into the file."""
+        # Each step frees one page, so the statement must be run to its end.
+        self._db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def changes(self, after: str | None, limit: int, now: float) -> Changes:
+        """The log after a position, `limit` records or entries at once.
+
+        A position is `seq.mark` of the last record read, and `seq.mark.row` while a reader that
+        starts anew is being given all entries: what changes under it comes after `seq`.
+        """
+        with _transaction(self._db, "DEFERRED"):  # one view of entries and log
+            position = self._held(after)
+            if position is None:
+                return self._scan(self._head(), 0, limit, now, reset=True)
+            seq, row = position
+            if row is not None and after is not None:
+                return self._scan(after.rpartition(".")[0], row, limit, now)
+            return self._tail(seq, limit, now)
+
+    def _head(self) -> str:
+        last = self._db.execute("SELECT seq, mark FROM log ORDER BY seq DESC LIMIT 1").fetchone()
+        return "0.0" if last is None else f"{last[0]}.{last[1]}"
+
+    def _held(self, after: str | None) -> tuple[int, int | None] | None:
+        """The position's seq, and its row if it is in a scan; None when it is not of this log."""
+        try:
+            seq, mark, *row = map(int, (after or "").split("."))
+            known = self._db.execute("SELECT mark FROM log WHERE seq = ?", (seq,)).fetchone()
+        except (ValueError, OverflowError):
+            return None
+        is_start = seq == 0 and self._head() == "0.0"  # nothing was ever logged, then or now
+        if len(row) > 1 or not (is_start or known == (mark,)):
+            return None
+        return seq, row[0] if row else None
+
+    def _scan(self, head: str, row: int, limit: int, now: float, *, reset: bool = False) -> Changes:
+        rows = self._db.execute(
+            """SELECT row, id, data FROM entries WHERE row > ? AND indexed
+               AND kept_until > ? ORDER BY row LIMIT ?""",
+            (row, now, limit),
+        ).fetchall()
+        items = tuple(item for _, key, data in rows if (item := self._added(key, data)))
+        if len(rows) == limit:
+            return Changes(items, f"{head}.{rows[-1][0]}", reset=reset, more=True)
+        return Changes(items, head, reset=reset, more=head != self._head())
+
+    def _tail(self, seq: int, limit: int, now: float) -> Changes:
+        records = self._db.execute(
+            """SELECT log.seq, log.mark, log.id, added, data FROM log
+               LEFT JOIN entries ON added AND entries.id = log.id AND indexed
+               AND kept_until > ? WHERE seq > ? ORDER BY seq LIMIT ?""",
+            (now, seq, limit),
+        ).fetchall()
+        items: list[Added | Removed] = []
+        for _, _, key, is_added, data in records:
+            # An added entry that is gone since has its removal further on.
+            item = self._added(key, data) if is_added else Removed(key)
+            items += [item] if item else []
+        position = f"{records[-1][0]}.{records[-1][1]}" if records else self._head()
+        return Changes(tuple(items), position, more=position != self._head())
+
+    def _added(self, key: str, data: bytes | None) -> Added | None:
+        entry = None if data is None else self._decode(key, data)
+        if entry is None or entry.vector is None:
+            return None
+        return Added(
+            entry.id, entry.scope, entry.question, entry.vector, entry.embedder, entry.kept_until
+        )
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    # IMMEDIATE: a writer queues here, where the busy timeout holds, and not in mid-transaction.
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # a full disk has rolled back already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        for statement in _SCHEMA:
+            connection.execute(statement)
+    elif version != SCHEMA_VERSION:
+        raise TierError(f"sqlite: the file has schema {version}, this program {SCHEMA_VERSION}")
+
+
+def row_of(entry: Entry) -> Row:
+    """What `put` takes. Raises ValueError for a private entry, CodecError for one without bytes."""
+    return (
+        entry.id,
+        entry.scope,
+        entry.tenant,
+        entry.namespace,
+        entry.model,
+        entry.created_at,
+        entry.kept_until,
+        entry.vector is not None,
+        _json(entry.tags),
+        encode(entry),
+    )
+
+
+def _json(values: Sequence[str]) -> str:
+    return orjson.dumps(values).decode()
+
+
+def _meant(selector: Selector) -> dict[str, object]:
+    return {
+        "tenant": None if selector.tenant == ALL_TENANTS else selector.tenant,
+        "ids": None,
+        "tags": _json(selector.tags) if selector.tags else None,
+        "scope": selector.scope,
+        "model": selector.model,
+        "namespace": selector.namespace,
+        "older_than": selector.older_than,
+    }
