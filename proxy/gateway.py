@@ -85,7 +85,7 @@ class Gateway:
         *,
         clock: Clock,
         observer: Observer,
-        price: Callable[[Usage | None, str], float | None],
+        price: Callable[[str, Usage | None], float | None],
         max_entry_bytes: int,
         request_usage: bool = True,
         tokens_per_s: float | None = None,
@@ -143,7 +143,7 @@ class Gateway:
             age=max(0.0, now - entry.created_at),
             ttl=entry.expires_at - now,
             usage=usage,
-            saved_usd=self._price(usage, entry.model),
+            saved_usd=self._price(entry.model, usage),
         )
         return self._replay(request, dialect, entry.answer, exchange)
 
@@ -294,7 +294,7 @@ class Gateway:
         )
         if exchange.outcome.result is Result.COALESCED:
             usage = exchange.outcome.usage
-            exchange.learn(saved_usd=self._price(usage, request.scope.model))
+            exchange.learn(saved_usd=self._price(request.scope.model, usage))
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from proxy.core.breaker import Breaker
-from proxy.errors import TierError
+from proxy.errors import TierError, described
 from proxy.ports import Observer
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Tasks:
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._observer.event("task_failed", task=task.get_name(), error=repr(error))
+            self._observer.event("task_failed", task=task.get_name(), error=described(error))
 
     async def close(self) -> None:
         """Cancel what is left, and wait until it is gone."""
@@ -123,7 +123,7 @@ class Stage:
         except TierError as error:
             self._failed(str(error))
         except Exception as error:  # noqa: BLE001 - a bug in a part must not fail a request either
-            self._failed(repr(error))
+            self._failed(described(error))
         else:
             self._breaker = self._breaker.succeeded()
             return answer

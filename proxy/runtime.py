@@ -38,7 +38,6 @@ from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.prices import Price, Prices
 from proxy.telemetry.tokens import TokenCounter
 from proxy.tiers.faiss import FaissTier
-from proxy.tiers.redis import RedisTier
 from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
 from proxy.upkeep import Upkeep
@@ -243,6 +242,8 @@ class _Builder:
                 on_event=self.observer.event,
                 log_records=chosen.max_log_records,
             )
+        from proxy.tiers.redis import RedisTier  # noqa: PLC0415 - only where Redis is configured
+
         return RedisTier(
             chosen.url.get_secret_value(),
             prefix=chosen.key_prefix,

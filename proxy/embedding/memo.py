@@ -92,18 +92,17 @@ class MemoEmbedder:
         self.misses += 1
         outcome: object = _DESERTED
         try:
-            vector = await self._embedder.embed(text)
-            outcome = vector
+            outcome = vector = await self._embedder.embed(text)
+            self._remember(key, vector)
         except Exception as error:
             outcome = error
             raise
+        else:
+            return vector
         finally:
-            # In this order, so that whoever wakes finds the vector, or no flight and leads.
-            if not isinstance(outcome, Exception) and outcome is not _DESERTED:
-                self._remember(key, vector)
+            # Before anybody can wake: who does finds the vector, or no flight, and leads.
             del self._flights[key]
             flight.set_result(outcome)
-        return vector
 
     def _remember(self, key: bytes, vector: Vector | None) -> None:
         self._known[key] = vector

@@ -11,11 +11,12 @@ Rules of the file:
 
 import asyncio
 import base64
-import binascii
-from typing import Final
+import math
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import numpy as np
+import numpy.typing as npt
 import openai
 
 from proxy.core.model import Vector
@@ -32,11 +33,19 @@ MAX_BYTES: Final = 8191
 """OpenAI's models read 8,191 tokens, and no token of their byte-level BPE is shorter than a byte:
 a text of no more bytes is read whole, without a tokenizer here."""
 
-REFUSALS: Final = (
-    openai.BadRequestError,  # 400: too long, mostly
-    openai.UnprocessableEntityError,  # 422: the same, of other servers
-)
-TOO_LARGE: Final = 413
+REFUSALS: Final = frozenset({400, 413, 422})
+"""Statuses that speak of the text: too long, mostly. What speaks of the model or its settings shows
+at `start` already."""
+
+PROBE: Final = "Are you there?"
+
+
+class _RefusedError(TierError):
+    """The server would not embed this text."""
+
+
+class _LengthError(TierError):
+    """A whole vector, of another length."""
 
 
 class OpenAiEmbedder:
@@ -83,7 +92,8 @@ class OpenAiEmbedder:
         self._max_retries = max_retries
         self._max_bytes = max_bytes
         self._client: openai.AsyncOpenAI | None = None
-        self._asks_length: bool | None = None
+        self._names_length: bool | None = None
+        self._starting = asyncio.Lock()
         self.refused = 0
         """Texts the server would not embed."""
 
@@ -103,44 +113,129 @@ class OpenAiEmbedder:
         Raises:
             TierError: It does not answer, refuses, or has other vectors.
         """
-        if self._client is None:
-            # In a thread: making a client reads the trusted certificates from disk.
-            self._client = await asyncio.to_thread(self._connect)
-        if self._asks_length is None:
-            self._asks_length = await self._finds_out(self._client)
-        else:
-            await self._ask(self._client, "Are you there?", asks_length=self._asks_length)
+        async with self._starting:
+            if self._client is None:
+                # In a thread: making a client reads the trusted certificates from disk.
+                self._client = await asyncio.to_thread(self._connect)
+            if self._names_length is None:
+                self._names_length = await self._must_name_length(self._client)
+            else:
+                await self._ask(self._client, PROBE, names_length=self._names_length)
 
     def _connect(self) -> openai.AsyncOpenAI:
-        # Given in full: what is None, the client would take from the environment, and send one
+        # Given in full: what is None, the client takes from the environment, and so would send one
         # server's credentials to another.
+        headers: dict[str, Any] = {
+            "OpenAI-Organization": openai.omit,
+            "OpenAI-Project": openai.omit,
+        }
+        if self._api_key is None:
+            headers["Authorization"] = openai.omit
         return openai.AsyncOpenAI(
             base_url=self._base_url,
-            api_key=self._api_key or "",
-            organization="",
-            project="",
+            api_key=self._api_key or "none",
+            admin_api_key="",
             timeout=self._timeout_s,
             max_retries=self._max_retries,
-            default_headers={
-                "OpenAI-Organization": openai.omit,
-                "OpenAI-Project": openai.omit,
-            },
+            default_headers=headers,
         )
 
-    async def _finds_out(self, client: openai.AsyncOpenAI) -> bool:
+    async def _must_name_length(self, client: openai.AsyncOpenAI) -> bool:
         """Whether the length must be asked for. Many servers refuse a request that names one."""
-        own = await self._ask(client, "Are you there?", asks_length=False)
-        if own.size == self._dimension:
-            return False
-        asked = await self._ask(client, "Are you there?", asks_length=True)
-        if asked.size != self._dimension:
-            raise TierError(
-                f"{self._model}: has vectors of length {own.size}, not {self._dimension}"
-            )
-        return True
+        try:
+            await self._ask(client, PROBE, names_length=False)
+        except _LengthError:
+            await self._ask(client, PROBE, names_length=True)
+            return True
+        return False
 
     async def close(self) -> None:
         """Close the connections; a call under way fails. `start` may follow."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        async with self._starting:
+            client, self._client = self._client, None
+            if client is not None:
+                await client.close()
+
+    async def embed(self, text: str) -> Vector | None:
+        """The text's vector; None when it is blank, too long, no Unicode, or refused.
+
+        Raises:
+            TierError: Not started, no answer, or none that is a vector of the right length.
+        """
+        client, names_length = self._client, self._names_length
+        if client is None or names_length is None:
+            raise TierError("the embedder is not started")
+        if not self._may_send(text):
+            return None
+        try:
+            return await self._ask(client, text, names_length=names_length)
+        except _RefusedError:
+            self.refused += 1
+            return None
+
+    def _may_send(self, text: str) -> bool:
+        # The first test spares the others a very long text: no character is shorter than a byte.
+        if len(text) > self._max_bytes or not text or text.isspace():
+            return False
+        try:
+            return len(text.encode()) <= self._max_bytes
+        except UnicodeEncodeError:  # a lone surrogate
+            return False
+
+    async def _ask(self, client: openai.AsyncOpenAI, text: str, *, names_length: bool) -> Vector:
+        try:
+            # The client's own limit is for each read: a server that drips bytes outlives it.
+            async with asyncio.timeout(self._timeout_s * (1 + self._max_retries)):
+                answer = await client.embeddings.create(
+                    input=text,
+                    model=self._model,
+                    dimensions=self._dimension if names_length else openai.omit,
+                    # A third of the bytes of decimal numbers, and decoded in a third of the time.
+                    encoding_format="base64",
+                )
+        except openai.APIStatusError as error:
+            fault = _RefusedError if error.status_code in REFUSALS else TierError
+            raise fault(f"{self._model}: status {error.status_code}") from error
+        except TimeoutError as error:
+            raise TierError(f"{self._model}: no answer in time") from error
+        except Exception as error:  # what is no JSON, or closed meanwhile, comes as many classes
+            raise TierError(f"{self._model}: {type(error).__name__}: {error}") from error
+        vector = _vector(answer)
+        if vector.size != self._dimension:
+            raise _LengthError(
+                f"{self._model}: gave a vector of length {vector.size}, not {self._dimension}"
+            )
+        return vector
+
+
+def _server(base_url: str) -> str:
+    """Host, port and path: what tells servers apart, without a user's name or password."""
+    parts = urlsplit(base_url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.hostname or ''}{port}{parts.path.rstrip('/')}"
+
+
+def _vector(answer: object) -> Vector:
+    """The one vector of an answer, scaled to unit length. Raises TierError when it holds none."""
+    # The client does not validate: any attribute may be missing or of another type.
+    data = getattr(answer, "data", None)
+    if not isinstance(data, list) or len(data) != 1:
+        raise TierError("the answer does not hold one embedding")
+    try:
+        # In double precision: a long vector's squares may not fit a float.
+        numbers = _numbers(getattr(data[0], "embedding", None)).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TierError("the answer's embedding is not made of numbers") from error
+    length = float(np.linalg.norm(numbers)) if numbers.ndim == 1 else math.nan
+    if not (math.isfinite(length) and length > 0):
+        raise TierError("the answer's embedding has no direction: empty, zero or not finite")
+    vector: Vector = (numbers / length).astype(np.float32)
+    vector.flags.writeable = False
+    return vector
+
+
+def _numbers(found: object) -> npt.NDArray[np.float32] | npt.NDArray[np.float64]:
+    if isinstance(found, str):
+        return np.frombuffer(base64.b64decode(found, validate=True), "<f4")
+    # Some servers do not know base64, and send the numbers.
+    return np.array(found, np.float64)

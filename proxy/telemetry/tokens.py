@@ -59,7 +59,7 @@ class TokenCounter:
         if self._load is None or self._started:
             return
         self._started = True
-        threading.Thread(target=self._run, name="vocabulary", daemon=False).start()
+        threading.Thread(target=self._run, name="vocabulary", daemon=True).start()
 
     @property
     def is_exact(self) -> bool:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from proxy.core.dialects.chat import Chat
 from proxy.core.model import Outcome, Result
-from proxy.errors import ApiError, BadRequestError, NotFoundError, TooLargeError
+from proxy.errors import ApiError, BadRequestError, NotFoundError, TooLargeError, described
 from proxy.runtime import Runtime
 from proxy.web import cached, health, passthrough, reply
 from proxy.web.keys import REQUEST_ID, RUNTIME
@@ -64,7 +64,7 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception as error:
         if isinstance(error, ConnectionResetError):  # the caller left while we wrote
             raise
-        request.app[RUNTIME].observer.event("request_crashed", error=repr(error))
+        request.app[RUNTIME].observer.event("request_crashed", error=described(error))
         return _error(request, ApiError("The proxy failed on this request.", code="internal"))
 
 

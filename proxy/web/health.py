@@ -1,5 +1,7 @@
 """Liveness, readiness and metrics."""
 
+import asyncio
+
 import orjson
 from aiohttp import web
 
@@ -24,7 +26,9 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus' text format."""
-    body, content_type = request.app[RUNTIME].metrics.render(request.headers.get("accept", ""))
+    render = request.app[RUNTIME].metrics.render
+    # In a thread: the process's own figures are read from files.
+    body, content_type = await asyncio.to_thread(render, request.headers.get("accept", ""))
     return web.Response(body=body, headers={"content-type": content_type})
 
 

@@ -1,37 +1,70 @@
 """Chat completions as a stream: `fold` makes the answer of it, `unfold` makes it of an answer.
 
-A delta is merged as the official SDK's accumulator merges it: text is joined, lists of indexed
-parts merge by index, other lists are extended, objects merge field by field. Names and types are
-not joined: some origins repeat them in every chunk. `null` never overwrites a value. Fields nobody
-knows follow the same rules, so a provider's invention survives.
+Deltas merge by the rules of `deltas`. Fields of the chunk and of the choice are not deltas: the
+last value counts. A stream that does not merge is refused: it is then passed on but not kept.
+
+`fold(unfold(answer)) == answer`, but for the `index` that some origins give to a whole answer's
+tool calls: in a stream it only says which call is meant, so an answer has none.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from proxy.core.admission import AnswerFacts
 from proxy.core.canonical import dumps, loads
 from proxy.core.dialects.base import Json, Stamp, UnreadableFrameError
+from proxy.core.dialects.deltas import merge, settle
+from proxy.core.dialects.pieces import by_tokens, words
 from proxy.core.model import Usage
 
-END = b"[DONE]"
+END: Final = b"[DONE]"
 
-_NOT_JOINED = frozenset({"role", "id", "type", "name", "index"})
-_CHUNK = "chat.completion.chunk"
-_COMPLETION = "chat.completion"
-_CHUNK_ONLY = frozenset({"choices", "object", "usage", "obfuscation"})
-_PIECE = re.compile(r"\s*\S+|\s+")
+_CHUNK: Final = "chat.completion.chunk"
+_COMPLETION: Final = "chat.completion"
+_FIRST: Final = ("id", "object", "created", "model", "choices", "usage")
+"""The order in which OpenAI writes an answer's fields; all others follow."""
+
+_CHUNK_ONLY: Final = frozenset({"choices", "object", "obfuscation"})
+"""Padding against reading a stream by its packet sizes is no part of the answer."""
+
+_THOUGHTS: Final = ("reasoning_content", "reasoning")
+_TEXTS: Final = (*_THOUGHTS, "content", "refusal")
+_LOGPROBS: Final = ("content", "refusal")
+
+
+def _parsed(frame: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+    """A payload, for what does not depend on large numbers. Raises ValueError.
+
+    An origin that cuts a character outside the basic plane writes `\\ud83d` and `\\ude00` into two
+    chunks. Neither is Unicode, and orjson refuses it; joined they are.
+    """
+    try:
+        return orjson.loads(frame)
+    except ValueError:
+        return _parsed_anyhow(frame)
+
+
+def _parsed_anyhow(frame: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+    try:
+        return json.loads(frame, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 class ChatProgress:
     """Watches one stream: which choices were seen, which have finished, and whether it ended."""
 
     def __init__(self) -> None:
-        self._seen: set[Any] = set()
-        self._finished: set[Any] = set()
+        self._seen: set[int] = set()
+        self._finished: set[int] = set()
         self._has_failed = False
         self._has_ended = False
 
@@ -47,13 +80,14 @@ class ChatProgress:
 
     def feed(self, data: bytes) -> None:
         """One more payload; what is not a chunk counts as an error."""
-        if data == END:
+        if data.strip() == END:
             self._has_ended = True
             return
         try:
-            chunk = orjson.loads(data)
-            if chunk.get("error") is not None:
+            chunk = _parsed(data)
+            if _is_error(chunk):
                 self._has_failed = True
+                return
             for choice in chunk.get("choices") or ():
                 self._seen.add(choice.get("index", 0))
                 if choice.get("finish_reason"):
@@ -62,229 +96,254 @@ class ChatProgress:
             self._has_failed = True
 
 
+def _is_error(chunk: Json) -> bool:
+    return bool(chunk.get("error")) or chunk.get("object") == "error"
+
+
 def fold(frames: Iterable[bytes]) -> Json:
     """The `chat.completion` that the chunks amount to. Raises UnreadableFrameError."""
     answer: Json = {}
-    usage: Any = None
     choices: dict[int, Json] = {}
+    has_halves = False
     try:
         for frame in frames:
-            chunk = loads(frame)
-            if "error" in chunk and "choices" not in chunk:
+            try:
+                chunk = loads(frame)
+            except ValueError:
+                chunk, has_halves = _parsed_anyhow(frame), True
+            if _is_error(chunk):
                 raise UnreadableFrameError("the stream carries an error")
-            for name, value in chunk.items():
-                if name not in _CHUNK_ONLY and (value is not None or name not in answer):
-                    answer[name] = value
-            usage = chunk.get("usage") or usage
+            settle(answer, ((k, v) for k, v in chunk.items() if k not in _CHUNK_ONLY))
             for choice in chunk.get("choices") or ():
                 _add_choice(choices, choice)
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        answer["object"] = _COMPLETION
+        answer["choices"] = [_closed(choices[index]) for index in sorted(choices)]
+        if has_halves:
+            answer = loads(dumps(answer))  # JSON's escapes join two halves of a character
+    except (ValueError, AttributeError, TypeError, LookupError) as error:
+        if isinstance(error, UnreadableFrameError):
+            raise
         raise UnreadableFrameError(f"not a chat completion chunk: {error}") from error
-    answer["object"] = _COMPLETION
-    answer["choices"] = [_finished(choices[index]) for index in sorted(choices)]
-    if usage is not None:
-        answer["usage"] = usage
-    return answer
+    first = {name: answer[name] for name in _FIRST if name in answer}
+    return first | answer
 
 
 def _add_choice(choices: dict[int, Json], part: Json) -> None:
     index = part.get("index", 0)
+    if type(index) is not int or "message" in part:
+        raise TypeError("a choice that is not one of a stream")
     choice = choices.setdefault(index, {"index": index, "message": {}})
     for name, value in part.items():
         if name == "delta":
-            _merge(choice["message"], value or {})
-        elif name == "logprobs" and value is not None:
-            choice[name] = _joined(choice.get(name), value)
-        elif value is not None or name not in choice:
-            choice[name] = value
-
-
-def _merge(whole: Json, part: Json) -> None:
-    for name, value in part.items():
-        if value is None:
-            whole.setdefault(name, None)
-        elif name in _NOT_JOINED:
-            whole[name] = value
+            _add_delta(choice["message"], value or {})
+        elif name == "logprobs" and isinstance(value, dict) and isinstance(choice.get(name), dict):
+            merge(choice[name], value)
         else:
-            whole[name] = _joined(whole.get(name), value)
+            settle(choice, ((name, value),))
 
 
-def _joined(whole: Any, part: Any) -> Any:  # noqa: ANN401 - JSON is anything
-    if isinstance(whole, str) and isinstance(part, str):
-        return whole + part
-    if isinstance(part, dict):
-        whole = whole if isinstance(whole, dict) else {}
-        _merge(whole, part)
-        return whole
-    if isinstance(part, list):
-        whole = whole if isinstance(whole, list) else []
-        for item in part:
-            _join_item(whole, item)
-        return whole
-    return part
-
-
-def _join_item(whole: list[Any], item: Any) -> None:  # noqa: ANN401 - JSON is anything
-    """An indexed part merges with its like; anything else is one more item."""
-    if not (isinstance(item, dict) and isinstance(item.get("index"), int)):
-        whole.append(item)
-        return
-    for other in whole:
-        if isinstance(other, dict) and other.get("index") == item["index"]:
-            _merge(other, item)
-            return
-    whole.append(_joined(None, item))
-
-
-def _finished(choice: Json) -> Json:
-    """A choice as a whole answer has it: its tool calls carry no stream index."""
-    calls = choice["message"].get("tool_calls")
-    if isinstance(calls, list):
-        calls.sort(key=lambda call: call.get("index", 0))
+def _add_delta(message: Json, delta: Json) -> None:
+    calls = delta.get("tool_calls")
+    if calls:
+        delta = {name: value for name, value in delta.items() if name != "tool_calls"}
+        if not message.get("tool_calls"):
+            message["tool_calls"] = []
         for call in calls:
-            call.pop("index", None)
+            _add_call(message["tool_calls"], call)
+    if isinstance(delta.get("content"), list) and message.get("content"):
+        raise TypeError("content in several lists of parts")
+    merge(message, delta)
+
+
+def _add_call(calls: list[Json], part: Json) -> None:
+    """A part of a tool call: of the one with its index, or a new one.
+
+    Some origins give every call the index 0, or none: a new id with a name then begins a new call.
+    An id alone does not, since others invent one for every part.
+    """
+    names = (part.get("function") or {}).get("name")
+    if "index" in part:
+        like = [call for call in calls if call["index"] == part["index"]]
+    else:
+        like = [] if names else calls
+        part = {**part, "index": like[-1]["index"] if like else len(calls)}
+    is_other = bool(like and names and part.get("id") and like[-1].get("id")) and (
+        part["id"] != like[-1]["id"]
+    )
+    if like and not is_other:
+        merge(like[-1], part)
+    else:
+        calls.append(part)
+
+
+def _closed(choice: Json) -> Json:
+    """A choice as a whole answer has it: its tool calls in order, without their stream index."""
+    calls = choice["message"].get("tool_calls")
+    if calls:
+        calls.sort(key=lambda call: call["index"])
+        for call in calls:
+            del call["index"]
     return choice
 
 
-def unfold(answer: Json, *, include_usage: bool) -> Iterator[bytes]:
-    """The answer as OpenAI streams it: a role, the text in words, tool calls, a finish."""
-    head = _chunk_head(answer)
-    if include_usage:
+def unfold(answer: Json, *, include_usage: bool) -> list[bytes]:
+    """The answer as OpenAI streams it: role, text in words, tool calls, finish; then the usage.
+
+    Fields that nobody knows come with every chunk; lists and objects, which may be large, with the
+    first and the last.
+    """
+    head = _head(answer)
+    if include_usage and "usage" in answer:
         head["usage"] = None
-    for choice in answer["choices"]:
-        for delta, rest in _parts(choice):
-            part = {"index": choice.get("index", 0), "delta": delta, **rest}
-            yield dumps({**head, "choices": [part]})
-    usage = usage_frame(answer) if include_usage else None
-    if usage is not None:
-        yield usage
+    chunks = [
+        {**head, "choices": [part]}
+        for position, choice in enumerate(answer.get("choices") or ())
+        if isinstance(choice, dict)
+        for part in _parts(choice, position)
+    ]
+    if include_usage and answer.get("usage") is not None:
+        chunks.append({**head, "choices": [], "usage": answer["usage"]})
+    chunks = chunks or [{**head, "choices": []}]
+    heavy = {
+        name: value
+        for name, value in answer.items()
+        if name not in head and name not in _CHUNK_ONLY and name != "usage"
+    }
+    chunks[0].update(heavy)
+    chunks[-1].update(heavy)
+    return [dumps(chunk) for chunk in chunks]
 
 
-def _chunk_head(answer: Json) -> Json:
-    rest = {name: value for name, value in answer.items() if name not in _CHUNK_ONLY}
-    return {**rest, "object": _CHUNK}
+def _head(answer: Json) -> Json:
+    """What every chunk carries."""
+    told = _CHUNK_ONLY | {"usage"}
+    light = {
+        name: value
+        for name, value in answer.items()
+        if name not in told and not isinstance(value, dict | list)
+    }
+    return {**light, "object": _CHUNK}
 
 
 def usage_frame(answer: Json) -> bytes | None:
-    """The chunk that tells the usage, after all others."""
-    if not answer.get("usage"):
+    """The chunk that tells the usage, after all others; None when it is not known."""
+    if answer.get("usage") is None:
         return None
-    return dumps({**_chunk_head(answer), "choices": [], "usage": answer["usage"]})
+    return dumps({**_head(answer), "choices": [], "usage": answer["usage"]})
 
 
-def _parts(choice: Json) -> Iterator[tuple[Json, Json]]:
-    """(delta, the choice's other fields), in order."""
-    message = choice.get("message") or {}
-    logprobs = choice.get("logprobs")
-    open_choice: Json = {"finish_reason": None}
-    if "logprobs" in choice:
-        open_choice["logprobs"] = None
-    pieces = list(_text_pieces(message.get("content"), logprobs))
-    yield _opening(message), open_choice
-    if logprobs and not (pieces and pieces[0][1]):
-        # Not in the opening chunk: the official accumulator counts that one's twice.
-        yield {}, {**open_choice, "logprobs": logprobs}
-    for text, piece_logprobs in pieces:
-        rest = (
-            open_choice if piece_logprobs is None else {**open_choice, "logprobs": piece_logprobs}
-        )
-        yield {"content": text}, rest
-    for name in ("refusal", "reasoning_content", "reasoning"):
-        for text in _words(message.get(name)):
-            yield {name: text}, open_choice
-    for delta in _call_deltas(message):
-        yield delta, open_choice
-    rest = {k: v for k, v in choice.items() if k not in {"index", "message", "logprobs"}}
-    yield {}, ({**rest, "logprobs": None} if "logprobs" in choice else rest)
-
-
-_STREAMED = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
+def _parts(choice: Json, position: int) -> Iterator[Json]:
+    """One choice's parts of the chunks, in order."""
+    message = choice.get("message")
+    message = message if isinstance(message, dict) else {}
+    told = {name: None for name in ("logprobs", "finish_reason") if name in choice}
+    known = {"index", "message", *told}
+    extra = {name: value for name, value in choice.items() if name not in known}
+    begin: Json = {"index": choice.get("index", position)}
+    texts = list(_texts(message, choice.get("logprobs")))
+    carried = any(logprobs is not None for _, logprobs in texts)
+    first = {} if carried or "logprobs" not in choice else {"logprobs": choice["logprobs"]}
+    yield {**begin, "delta": _opening(message), **told, **first, **extra}
+    for delta, logprobs in texts:
+        yield {**begin, "delta": delta, **told, **({"logprobs": logprobs} if logprobs else {})}
+    for delta in _calls(message):
+        yield {**begin, "delta": delta, **told}
+    last = {"finish_reason": choice["finish_reason"]} if "finish_reason" in choice else {}
+    yield {**begin, "delta": {}, **told, **last, **extra}
 
 
 def _opening(message: Json) -> Json:
-    """The first delta: the role, empty texts, and whatever is not streamed in pieces."""
+    """The first delta: the role, empty content, and whatever is not streamed in pieces."""
     delta: Json = {}
     for name, value in message.items():
-        if name in _STREAMED and isinstance(value, str):
-            delta[name] = ""
-        elif name == "tool_calls" and _is_streamable(value):
-            continue
-        elif name == "function_call" and isinstance(value, dict):
-            delta[name] = {**value, "arguments": ""} if _has_arguments(value) else value
-        else:
+        if name in _TEXTS and isinstance(value, str):
+            delta[name] = "" if name == "content" or not value else None
+        elif name == "function_call" and _has_arguments(value):
+            delta[name] = {**value, "arguments": ""}
+        elif name != "tool_calls" or not _is_streamable(value):
             delta[name] = value
     return delta
+
+
+def _texts(message: Json, logprobs: object) -> Iterator[tuple[Json, Json | None]]:
+    """(delta, its log-probabilities or None): thoughts, then content, then refusal."""
+    entries = logprobs if isinstance(logprobs, dict) else {}
+    cuts: dict[str, list[tuple[str, list[Json]]]] = {}
+    for name in _LOGPROBS:
+        text, tokens = message.get(name), entries.get(name)
+        if isinstance(text, str) and isinstance(tokens, list) and tokens:
+            cuts[name] = by_tokens(text, tokens) or []
+    cuts = {name: pieces for name, pieces in cuts.items() if pieces}
+    # Everything else of the log-probabilities once, with the first piece that has some.
+    rest: Json = {**entries, **{name: [] for name in cuts}}
+    for name in _TEXTS:
+        if name in cuts:
+            for text, tokens in cuts[name]:
+                yield {name: text}, {**rest, name: tokens}
+                rest = {other: None for other in _LOGPROBS if other in entries}
+        elif isinstance(message.get(name), str):
+            yield from (({name: text}, None) for text in words(message[name]))
+
+
+def _has_arguments(function: object) -> bool:
+    return isinstance(function, dict) and isinstance(function.get("arguments"), str)
 
 
 def _is_streamable(calls: object) -> bool:
     return isinstance(calls, list) and bool(calls) and all(isinstance(c, dict) for c in calls)
 
 
-def _has_arguments(function: Json) -> bool:
-    return isinstance(function.get("arguments"), str)
-
-
-def _call_deltas(message: Json) -> Iterator[Json]:
-    calls = message.get("tool_calls")
-    if isinstance(calls, list) and _is_streamable(calls):
-        for index, call in enumerate(calls):
-            function = call.get("function")
-            if not (isinstance(function, dict) and _has_arguments(function)):
-                yield {"tool_calls": [{**call, "index": index}]}
-                continue
-            empty = {**function, "arguments": ""}
-            yield {"tool_calls": [{**call, "index": index, "function": empty}]}
-            for text in _words(function["arguments"]):
-                yield {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
-    call = message.get("function_call")
-    if isinstance(call, dict) and _has_arguments(call):
-        for text in _words(call["arguments"]):
+def _calls(message: Json) -> Iterator[Json]:
+    """The deltas of the function call of old, then of the tool calls: a head, then arguments."""
+    function = message.get("function_call")
+    if isinstance(function, dict) and _has_arguments(function):
+        for text in words(function["arguments"]):
             yield {"function_call": {"arguments": text}}
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list) or not _is_streamable(calls):
+        return
+    for index, call in enumerate(calls):
+        function = call.get("function")
+        if not isinstance(function, dict) or not _has_arguments(function):
+            yield {"tool_calls": [{**call, "index": index}]}
+            continue
+        head = {**call, "index": index, "function": {**function, "arguments": ""}}
+        yield {"tool_calls": [head]}
+        for text in words(function["arguments"]):
+            yield {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
 
 
-def _words(text: object) -> Iterator[str]:
-    """About a token each: a word with the space before it."""
-    if isinstance(text, str):
-        for match in _PIECE.finditer(text):
-            yield match[0]
-
-
-def _text_pieces(text: object, logprobs: object) -> Iterator[tuple[str, Json | None]]:
-    """The text cut where its log-probabilities cut it, each piece with its own; else in words."""
-    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-    if isinstance(text, str) and isinstance(logprobs, dict) and isinstance(tokens, list) and tokens:
-        words = [token.get("token") if isinstance(token, dict) else None for token in tokens]
-        if all(isinstance(word, str) for word in words) and "".join(map(str, words)) == text:
-            rest = {name: value for name, value in logprobs.items() if name != "content"}
-            for index, token in enumerate(tokens):
-                # The other fields once: a list among them would be extended each time.
-                yield str(words[index]), {"content": [token], **(rest if index == 0 else {})}
-            return
-    for word in _words(text):
-        yield word, None
+_NO_CHOICES: Final = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 
 
 def is_usage_frame(frame: bytes) -> bool:
     """Whether a chunk has no choices, but usage."""
-    if b'"usage"' not in frame:
+    if not _NO_CHOICES.search(frame):  # nearly all chunks: spared the parsing
         return False
     try:
-        chunk = orjson.loads(frame)
+        chunk = _parsed(frame)
     except ValueError:
         return False
-    return isinstance(chunk, dict) and chunk.get("choices") == [] and bool(chunk.get("usage"))
+    return isinstance(chunk, dict) and chunk.get("choices") == [] and chunk.get("usage") is not None
+
+
+def _messages(answer: Json) -> list[tuple[Json, Json]]:
+    """(choice, its message)."""
+    choices = [choice for choice in answer.get("choices") or () if isinstance(choice, dict)]
+    messages = [choice.get("message") for choice in choices]
+    return [(c, m if isinstance(m, dict) else {}) for c, m in zip(choices, messages, strict=True)]
 
 
 def facts(answer: Json) -> AnswerFacts:
-    """What decides whether an answer may be kept."""
-    choices = [choice for choice in answer.get("choices") or () if isinstance(choice, dict)]
-    messages = [choice.get("message") or {} for choice in choices]
-    calls = [bool(m.get("tool_calls") or m.get("function_call")) for m in messages]
-    spoken = [bool(m.get("content")) for m in messages]
+    """What decides whether an answer may be kept. White space alone says nothing."""
+    found = _messages(answer)
+    calls = [bool(m.get("tool_calls") or m.get("function_call")) for _, m in found]
+    contents = [m.get("content") for _, m in found]
+    spoken = [bool(c.strip() if isinstance(c, str) else c) for c in contents]
     return AnswerFacts(
-        finish=tuple(str(choice.get("finish_reason")) for choice in choices),
-        empty=not choices or not all(map(max, calls, spoken)),
-        refusal=any(m.get("refusal") for m in messages),
+        finish=tuple(str(choice.get("finish_reason")) for choice, _ in found),
+        empty=not found or not all(map(max, calls, spoken)),
+        refusal=any(m.get("refusal") for _, m in found),
         tool_calls=any(calls),
     )
 
@@ -295,27 +354,57 @@ def usage_of(answer: Json) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if not isinstance(prompt, int) or not isinstance(completion, int):
+    if type(prompt) is not int or type(completion) is not int:
         return None
     return Usage(prompt, completion)
 
 
 def text_of(answer: Json) -> str:
-    """All text of an answer: what was said, thought, and passed to tools."""
+    """All text of an answer: what was thought, said, and passed to tools."""
     texts: list[str] = []
-    for choice in answer.get("choices") or ():
-        message = choice.get("message") or {}
-        texts.extend(str(message.get(name) or "") for name in sorted(_STREAMED))
-        texts.extend(
-            str((call.get("function") or {}).get("arguments") or "")
-            for call in message.get("tool_calls") or ()
-        )
+    for _, message in _messages(answer):
+        texts.extend(str(message.get(name) or "") for name in _TEXTS)
+        functions = [message.get("function_call")]
+        functions += [call.get("function") for call in message.get("tool_calls") or ()]
+        texts.extend(str((function or {}).get("arguments") or "") for function in functions)
     return "\n".join(filter(None, texts))
 
 
+_STAMPED: Final = re.compile(
+    rb'\{\s*"id"\s*:\s*"([^"\\]*)"\s*,'
+    rb'(?:\s*"(?!created"|id")\w+"\s*:\s*"[^"\\]*"\s*,)*'
+    rb'\s*"created"\s*:\s*(\d+)(?=\s*[,}])'
+)
+"""A payload that begins with its id, then texts, then its time, as most origins write it."""
+
+_TIER: Final = re.compile(rb'"service_tier"\s*:\s*(?:null|"[^"\\]*")\s*,\s*')
+
+
 def refresh(payload: bytes, stamp: Stamp) -> bytes:
-    """A body or chunk with the replay's id and time, where it has such fields."""
-    value = loads(payload)
+    """A body or chunk with the replay's id and time, where it has such fields.
+
+    All other bytes stay as the origin wrote them where its id and time can be found without
+    parsing. `service_tier` goes: it says how the first caller's request was served and billed.
+    """
+    head = _STAMPED.match(payload)
+    tier = payload.find(b'"service_tier"')
+    told = _TIER.match(payload, tier) if tier >= 0 else None
+    if head is None or (tier >= 0 and (told is None or tier < head.end())):
+        return _refreshed(payload, stamp)
+    rest = payload[head.end() :]
+    if told is not None:
+        rest = payload[head.end() : tier] + payload[told.end() :]
+    between = payload[head.end(1) : head.start(2)]
+    begin = payload[: head.start(1)] + dumps(stamp.id)[1:-1]
+    return begin + between + b"%d" % stamp.created + rest
+
+
+def _refreshed(payload: bytes, stamp: Stamp) -> bytes:
+    try:
+        value = loads(payload)
+    except ValueError:
+        value = _parsed_anyhow(payload)
+    value.pop("service_tier", None)
     if "id" in value:
         value["id"] = stamp.id
     if "created" in value:

@@ -152,7 +152,9 @@ class Scan:
         used = 1
         after = self._word(at + 1)
         if after == "/" and self._glued(at + 1) and self._kind(at + 2) == "number":
-            if self._word(at + 3) != "/" and (below := _digits(self._word(at + 2))):
+            if "/" not in (self._word(at - 1), self._word(at + 3)) and (
+                below := _digits(self._word(at + 2))
+            ):
                 value, used = value / below, 3
         elif after in GLUED_MAGNITUDES and self._glued(at + 1):
             value, used = value * GLUED_MAGNITUDES[after], 2

@@ -5,7 +5,7 @@ from typing import Final
 from proxy.core.judgement.measures import UNITS
 from proxy.core.judgement.names import CODE_LANGUAGES, FAINT_CODE, FILE_EXTENSIONS
 from proxy.core.judgement.opposites import FEW, PARTICLE_VERBS, PARTICLES
-from proxy.core.judgement.quantities import LONGEST_NUMBER, Scan
+from proxy.core.judgement.quantities import LONGEST_NUMBER, Scan, numeral
 from proxy.core.judgement.stems import stem
 from proxy.core.judgement.tokens import Token, clean, spell_out, tokens
 from proxy.core.judgement.words import COURTESIES, NEGATORS, POSITIVE_OF, REQUESTS, STOP, closed
@@ -67,7 +67,7 @@ class Words:
         self.capitals = self._capitals_tell()
 
     def _capitals_tell(self) -> bool:
-        words = [t.text for t in self.tokens if t.kind == "word" and len(t.text) > 1]
+        words = [t.text for t in self.tokens if t.kind == "word" and not t.starts]
         capital = sum(1 for w in words if w[0].isupper())
         return capital <= max(MOSTLY_CAPITALS * len(words), 1)
 
@@ -103,11 +103,12 @@ class Words:
         if kind == "version":
             bare = low.lstrip("v. ")
             if bare.count(".") <= 1:
-                self.scan.found.numbers.add(
-                    f"{float(bare):g}" if len(bare) <= LONGEST_NUMBER else bare
-                )
+                exact = len(bare) <= LONGEST_NUMBER
+                self.scan.found.numbers.add(numeral(float(bare)) if exact else bare)
                 return
-        self.identifiers.add(bare if kind != "link" else low.rstrip("/"))
+        if kind == "link":
+            bare = low.rstrip("/")
+        self.identifiers.add(bare)
         self.shown.setdefault(bare, asked)
         self.sequence.append(low)
         self.words.append(bare)
