@@ -16,7 +16,7 @@ from proxy.config import Config
 from proxy.core import directives
 from proxy.core.canonical import dumps, loads
 from proxy.core.dialects.chat import Chat
-from proxy.core.lookup import Hit
+from proxy.core.lookup import Hit, Miss, Seen
 from proxy.core.model import Answer, CacheRequest, Caller, Entry, Outcome, Result, Selector, digest
 from proxy.core.reading import understand
 from proxy.errors import BadRequestError, RepriseError, UnreachableError
@@ -130,11 +130,17 @@ class Cache:
         self, request: Json, *, tenant: str = "", headers: Mapping[str, str] | None = None
     ) -> Hit | None:
         """The entry that would answer, with its tier and similarity; None when the origin would."""
+        end = await self.explain(request, tenant=tenant, headers=headers)
+        return end if isinstance(end, Hit) else None
+
+    async def explain(
+        self, request: Json, *, tenant: str = "", headers: Mapping[str, str] | None = None
+    ) -> Hit | Miss:
+        """What would answer, or why nothing would: `seen` has the best neighbour and the reason."""
         found, exchange, bypass = self._read(request, tenant, headers)
         if bypass is not None:
-            return None
-        state = await self.runtime.search.look_up(found, exchange)
-        return state if isinstance(state, Hit) else None
+            return Miss(Seen(found, reason=bypass))
+        return await self.runtime.search.look_up(found, exchange)
 
     async def store(
         self,

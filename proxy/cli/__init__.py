@@ -8,6 +8,7 @@ aiohttp) is imported inside the function.
 import typer
 
 from proxy.cli.check import check
+from proxy.cli.evaluate import evaluate
 from proxy.cli.serve import serve
 from proxy.cli.version import version
 
@@ -22,4 +23,5 @@ main = typer.Typer(
 
 main.command("serve")(serve)
 main.command("check")(check)
+main.add_typer(evaluate, name="eval")
 main.command("version")(version)

@@ -5,6 +5,7 @@ strictest holds. An answer is kept only when it is whole, successful, and says s
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -56,6 +57,22 @@ def why_not(facts: AnswerFacts) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words in a row, in lower case.
+
+    Attributes:
+        words: As configured.
+        core: The longest of them: looked for first, since a plain search of a long text costs a
+            hundredth of what a pattern does.
+        shape: Finds them, whatever white space is between.
+    """
+
+    words: str
+    core: str
+    shape: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
     """The operator's rules for requests.
 
@@ -74,11 +91,10 @@ class Admission:
     time: Action = Action.NEVER
     pii: Action = Action.PRIVATE
     tools: Action = Action.EXACT
-    _time: re.Pattern[str] | None = field(init=False, default=None, repr=False, compare=False)
+    _time: tuple[Phrase, ...] = field(init=False, default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.time_words:
-            object.__setattr__(self, "_time", _any_of(self.time_words))
+        object.__setattr__(self, "_time", tuple(map(_phrase, self.time_words)))
 
     def narrow(
         self, asked: Directives, *, question: str, temperature: object, has_tools: bool
@@ -98,21 +114,34 @@ class Admission:
             and isinstance(temperature, int | float)
             and temperature > self.max_temperature
         ):
-            yield self.temperature, f"temperature {temperature:g}"
+            yield self.temperature, "temperature"
         if has_tools:
             yield self.tools, "tools"
-        if self._time is not None and (match := self._time.search(question)):
-            yield self.time, f"asks about {match[0].casefold()}"
+        if self.time is not Action.STORE and (word := _first_of(self._time, question)):
+            yield self.time, f"asks about {word}"
         if self.pii is not Action.STORE and (kind := personal_data(question)) is not None:
             yield self.pii, f"personal data: {kind}"
 
 
-def _any_of(words: Iterable[str]) -> re.Pattern[str]:
-    alternatives = "|".join(
-        r"\s+".join(re.escape(part) for part in word.split())
-        for word in sorted(words, key=len, reverse=True)
-    )
-    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE)
+def _phrase(words: str) -> Phrase:
+    parts = words.lower().split()
+    shape = r"\s+".join(map(re.escape, parts))
+    before = r"(?<!\w)" if _is_spaced(parts[0][0]) else ""
+    after = r"(?!\w)" if _is_spaced(parts[-1][-1]) else ""
+    return Phrase(" ".join(parts), max(parts, key=len), re.compile(f"{before}{shape}{after}"))
+
+
+def _is_spaced(char: str) -> bool:
+    """Whether words of its script stand apart: letters without case (Chinese, Thai) do not."""
+    return unicodedata.category(char) != "Lo"
+
+
+def _first_of(phrases: tuple[Phrase, ...], text: str) -> str | None:
+    lowered = text.lower() if phrases else ""
+    for phrase in phrases:
+        if phrase.core in lowered and phrase.shape.search(lowered):
+            return phrase.words
+    return None
 
 
 def _narrowed(asked: Directives, action: Action) -> Directives:

@@ -24,15 +24,32 @@ class UncanonicalError(ValueError):
     """A value that has no canonical form: nested too deeply, or text that is not Unicode."""
 
 
-def loads(payload: bytes) -> Any:  # noqa: ANN401 - JSON is anything
+def loads(payload: bytes, *, lenient: bool = False) -> Any:  # noqa: ANN401 - JSON is anything
     """Parse JSON without loss: orjson reads integers over 64 bits as floats.
 
+    Of a name given twice the last value counts, as with nearly every parser (RFC 8259, 4).
+
+    Args:
+        payload: UTF-8.
+        lenient: Accept half a surrogate pair, `"\\ud83d"`: the grammar allows it (RFC 8259, 8.2)
+            and clients that cut a text inside an emoji send it. Such a value has no canonical form.
+
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or nested too deeply to be read.
     """
-    if _BIG_NUMBER.search(payload):
-        return json.loads(payload, parse_constant=_refuse)
-    return orjson.loads(payload)
+    if not _BIG_NUMBER.search(payload):
+        try:
+            return orjson.loads(payload)
+        except ValueError:
+            if not lenient:
+                raise
+    try:
+        value = json.loads(payload, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not lenient and b"\\u" in payload:
+        json.dumps(value, ensure_ascii=False).encode()  # raises on half a surrogate pair
+    return value
 
 
 def _refuse(constant: str) -> None:
@@ -59,9 +76,23 @@ def canonical(value: object) -> bytes:
             ).encode()
     except (RecursionError, ValueError, TypeError) as error:
         raise UncanonicalError(str(error)) from error
-    if text.isascii():
+    if text.isascii() or unicodedata.is_normalized("NFC", text.decode()):
         return text
-    return unicodedata.normalize("NFC", text.decode()).encode()
+    return canonical(_composed(plain))
+
+
+def _composed(value: Any) -> Any:  # noqa: ANN401 - JSON is anything
+    """The same value with all text in NFC; names are composed before they are sorted."""
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, list):
+        return [_composed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    composed = {unicodedata.normalize("NFC", name): _composed(v) for name, v in value.items()}
+    if len(composed) < len(value):
+        raise UncanonicalError("two names of an object differ only in their Unicode form")
+    return composed
 
 
 def _integral(value: Any) -> Any:  # noqa: ANN401 - JSON is anything

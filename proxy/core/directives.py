@@ -21,6 +21,9 @@ _DIRECTIVE = re.compile(
     r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^,\s]*))?\s*'
 )
 _NAME = re.compile(r"[A-Za-z0-9_.:/@-]{1,128}")
+_SESSION = re.compile(r"[!-~]{1,256}")
+_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
+_DELTA = re.compile(r"0*([0-9]+)")
 
 NAMES: Final = frozenset(
     {
@@ -62,7 +65,10 @@ def parse(headers: Mapping[str, str], limits: Limits = Limits()) -> Directives:
 
 def session(headers: Mapping[str, str]) -> str:
     """Which session the caller is in; "" is the tenant's default one. Raises BadRequestError."""
-    return _name("x-session-id", headers.get("x-session-id"))
+    value = headers.get("x-session-id", "").strip()
+    if value and not _SESSION.fullmatch(value):
+        raise _refuse("x-session-id", value, "must be 1 to 256 visible ASCII characters")
+    return value
 
 
 def _refuse(header: str, value: str, why: str) -> BadRequestError:
@@ -87,13 +93,10 @@ def _tags(value: str | None) -> tuple[str, ...]:
 
 
 def _number(header: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+    value = value.strip()
+    if not _DECIMAL.fullmatch(value):
         raise _refuse(header, value, "is not a number")
-    return number
+    return float(value)
 
 
 def _ttl(value: str | None) -> float | None:
@@ -173,6 +176,8 @@ def _split(value: str) -> list[tuple[str, str | None]]:
 
 
 def _seconds(name: str, value: str | None) -> float:
-    if value is None or not (value.isascii() and value.isdigit()):
+    match = _DELTA.fullmatch(value or "")
+    if match is None:
         raise _refuse("cache-control", f"{name}={value or ''}", "is not a number of seconds")
-    return float(min(int(value[:12]), MAX_DELTA_S))
+    # Twelve digits are over the most, and keep a header's worth of digits from being converted.
+    return float(min(int(match[1][:12]), MAX_DELTA_S))

@@ -13,21 +13,26 @@ def is_fresh(entry: Entry, now: float) -> bool:
 
 def may_serve(entry: Entry, asked: Directives, now: float) -> bool:
     """Whether this entry's age is acceptable to this request (RFC 9111, 5.2.1.1 to 5.2.1.3)."""
-    return _accepts(entry, asked, now, max_stale=asked.max_stale)
-
-
-def may_serve_on_error(entry: Entry, asked: Directives, now: float) -> bool:
-    """Whether it is acceptable in place of the origin's failure (RFC 5861, 4)."""
-    return _accepts(entry, asked, now, max_stale=max(asked.max_stale, asked.stale_if_error))
-
-
-def _accepts(entry: Entry, asked: Directives, now: float, *, max_stale: float) -> bool:
     if now >= entry.kept_until:
         return False
     if asked.max_age is not None and now - entry.created_at > asked.max_age:
         return False
     left = entry.expires_at - now
-    return left >= asked.min_fresh if left > 0 else -left <= max_stale and max_stale > 0
+    return left >= asked.min_fresh if left > 0 else -left <= asked.max_stale and asked.max_stale > 0
+
+
+def may_serve_on_error(entry: Entry, asked: Directives, now: float) -> bool:
+    """Whether it is acceptable in place of the origin's failure (RFC 5861, 4).
+
+    "Regardless of other freshness information": `max-age` and `min-fresh` only move the moment from
+    which staleness counts.
+    """
+    if may_serve(entry, asked, now):
+        return True
+    stale_from = entry.expires_at - asked.min_fresh
+    if asked.max_age is not None:
+        stale_from = min(stale_from, entry.created_at + asked.max_age)
+    return now < entry.kept_until and now - stale_from <= asked.stale_if_error
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,36 +38,73 @@ def passes_mod97(text: str) -> bool:
     return int(number) % 97 == 1
 
 
+def _holds_an_iban(text: str) -> bool:
+    """Capital words behind an IBAN look like more of it: each group may be the last."""
+    groups = text.split(" ")
+    return any(
+        len("".join(groups[:end])) >= _SHORTEST_IBAN and passes_mod97("".join(groups[:end]))
+        for end in range(1, len(groups) + 1)
+    )
+
+
+def _is_social_security_number(text: str) -> bool:
+    area, group, serial = text.split("-")
+    return area not in {"000", "666"} and area < "900" and group != "00" and serial != "0000"
+
+
+_SHORTEST_IBAN: Final = 15
+"""Norway's."""
+
+
+def _shape(first: str, not_before: str, rest: str) -> re.Pattern[str]:
+    """`first`, not behind any of `not_before`, then `rest`.
+
+    The look-behind comes after the first character, so that the search can skip to that character:
+    a long text is read some twenty times faster. ASCII, since a Chinese letter is no part of a
+    number beside it.
+    """
+    return re.compile(f"{first}(?<![{not_before}]{first}){rest}", re.ASCII)
+
+
 KINDS: Final = (
-    Kind("e-mail address", re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{2,63})+")),
+    Kind("e-mail address", re.compile(r"@(?<=[\w.+-]@)[\w-]{1,63}(?:\.[\w-]{2,63})+", re.ASCII)),
+    Kind("secret key", _shape("s", r"\w-", r"k-[A-Za-z0-9_-]{16,}")),
+    Kind("secret key", _shape("g", r"\w-", r"h[pousr]_[A-Za-z0-9]{30,}")),
+    Kind("secret key", re.compile(r"github_pat_\w{30,}", re.ASCII)),
+    Kind("secret key", _shape("A", r"\w-", r"(?:KIA[0-9A-Z]{16}|Iza[0-9A-Za-z_-]{30,})")),
+    Kind("secret key", _shape("x", r"\w-", r"ox[abprs]-[A-Za-z0-9-]{10,}")),
+    Kind("secret key", _shape("e", r"\w-", r"yJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+")),
+    Kind("secret key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
+    # In one piece, or in the groups that are printed on it.
+    Kind("payment card", _shape(r"\d", r"\d.-", r"\d{12,18}(?![\d.-]\d|\d)"), passes_luhn),
+    Kind("payment card", _shape(r"\d", r"\d.-", r"\d{3}(?:[ -]\d{4}){3}(?![.-]?\d)"), passes_luhn),
     Kind(
-        "secret key",
-        re.compile(
-            r"(?<![\w-])(?:sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}"
-            r"|AKIA[0-9A-Z]{16}|xox[abprs]-[A-Za-z0-9-]{10,}|AIza[0-9A-Za-z_-]{30,}"
-            r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+)"
-            r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-        ),
-    ),
-    Kind(
-        "payment card", re.compile(r"(?<![\d.-])\d(?:[ -]?\d){12,18}(?![\d.-]\d|\d)"), passes_luhn
+        "payment card",
+        _shape("3", r"\d.-", r"\d{3}[ -]\d{6}[ -]\d{4,5}(?![.-]?\d)"),
+        passes_luhn,
     ),
     Kind(
         "IBAN",
-        re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)"),
-        passes_mod97,
+        _shape(
+            "[A-Z]", r"\w", r"[A-Z]\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9_])"
+        ),
+        _holds_an_iban,
     ),
     Kind(
         "social security number",
-        re.compile(r"(?<![\d-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])"),
+        _shape(r"\d", r"\d-", r"\d{2}-\d{2}-\d{4}(?![\d-])"),
+        _is_social_security_number,
     ),
     Kind(
         "phone number",
-        re.compile(
-            r"(?<![\w.+-])(?:\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){2,4}"
-            r"|\(\d{3}\) ?\d{3}-\d{4}|\d{3}-\d{3}-\d{4})(?![\w-])"
+        _shape(
+            r"\+",
+            r"\w.+-",
+            r"\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){2,4}(?![\w-])",
         ),
     ),
+    Kind("phone number", _shape(r"\(", r"\w.+-", r"\d{3}\) ?\d{3}-\d{4}(?![\w-])")),
+    Kind("phone number", _shape(r"\d", r"\w.+-", r"\d{2}-\d{3}-\d{4}(?![\w-])")),
 )
 
 

@@ -60,11 +60,6 @@ class Parser:
         """Bytes that belong to no event yet."""
         return self._silent + bytes(self._rest)
 
-    @property
-    def unfinished(self) -> Event | None:
-        """What the bytes left would be if their blank line came; None when that is nothing."""
-        return self._read(bytes(self._rest))
-
     def feed(self, piece: bytes) -> list[Event]:
         """The events that this piece completes.
 

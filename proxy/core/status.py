@@ -6,6 +6,9 @@ from typing import Final
 from proxy.core.model import Outcome, Result, Tier
 
 CACHE_NAME: Final = "Reprise"
+NOT_FORWARDED: Final = "not_cached"
+"""The reason of an `only-if-cached` request that found nothing: `fwd` would claim a call."""
+
 _TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*")
 _DETAIL: Final = {Tier.SESSION: "session", Tier.SHARED: "shared", Tier.VECTOR: "semantic"}
 
@@ -43,7 +46,8 @@ def cache_status(outcome: Outcome) -> str:
 def _parameters(outcome: Outcome) -> list[str]:
     if outcome.result in {Result.HIT, Result.STALE}:
         return _served(outcome)
-    found = [f"fwd={_why_forwarded(outcome)}"]
+    was_asked = outcome.reason != NOT_FORWARDED
+    found = [f"fwd={_why_forwarded(outcome)}"] if was_asked else []
     if outcome.upstream_status is not None:
         found.append(f"fwd-status={outcome.upstream_status}")
     if outcome.stored:

@@ -5,13 +5,16 @@ dialect's. An answer kept from a stream is played back in the origin's own chunk
 JSON body is cut by the dialect.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import orjson
-
-from proxy.core.dialects.base import Dialect, Stamp
+from proxy.core.dialects.base import Dialect, Json, Stamp
+from proxy.core.dialects.payloads import glance, parse
 from proxy.core.model import Answer
-from proxy.core.sse import EventTooLargeError, Parser, encode
+from proxy.core.sse import Event, EventTooLargeError, Parser, encode
+
+BURST_BYTES = 64 << 10
+"""How much of an unpaced replay goes out at once: a write for every chunk costs more than all else
+that a hit does. It is about what a socket's buffer takes."""
 
 
 class Recorder:
@@ -29,7 +32,9 @@ class Recorder:
         self._progress = dialect.watch()
         self._frames: list[bytes] = []
         self._size = 0
-        self._is_unreadable = False
+        self._has_gap = False
+        self._has_ended = False
+        self._has_failed = False
 
     @property
     def is_too_large(self) -> bool:
@@ -38,8 +43,13 @@ class Recorder:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the stream came to its proper end; one too large to be read is given credit."""
-        return self._is_unreadable or self._progress.is_complete
+        """Whether the stream came to its proper end.
+
+        Of one with an event too large to be read only the end marker is asked: that event may have
+        been the one in which a choice finished.
+        """
+        has_ended = self._has_ended if self._has_gap else self._progress.is_complete
+        return has_ended and not self._has_failed
 
     @property
     def frames(self) -> tuple[bytes, ...]:
@@ -48,25 +58,26 @@ class Recorder:
 
     def feed(self, piece: bytes) -> None:
         """Some more of the stream."""
-        if self._is_unreadable:
-            return
         try:
             events = self._parser.feed(piece)
         except EventTooLargeError:
-            self._is_unreadable = True
-            self._size = self._max_bytes + 1
-            self._frames.clear()
+            self._has_gap = True
+            self._keep(b"", size=self._max_bytes + 1)
             return
         for event in events:
-            if not self._progress.is_complete:
-                self._take(event.data)
+            if not self._has_ended and not event.data.isspace() and event.data:
+                self._take(event)
 
-    def _take(self, data: bytes) -> None:
-        self._progress.feed(data)
-        if data == self._dialect.end_marker:
-            return
-        self._size += len(data)
-        self._frames.append(data)
+    def _take(self, event: Event) -> None:
+        self._has_failed = self._has_failed or event.name == "error"
+        self._progress.feed(event.data)
+        self._has_ended = self._progress.is_complete or event.data == self._dialect.end_marker
+        if event.data != self._dialect.end_marker:
+            self._keep(event.data, size=len(event.data))
+
+    def _keep(self, frame: bytes, size: int) -> None:
+        self._size += size
+        self._frames.append(frame)
         if self.is_too_large:
             self._frames.clear()
 
@@ -86,6 +97,8 @@ class LiveFilter:
     def __init__(self, dialect: Dialect, *, hide_usage: bool) -> None:
         self._dialect = dialect
         self._is_open = not hide_usage
+        self._is_holding = False
+        self._is_after_hidden_return = False
         self._parser = Parser()
         self._progress = dialect.watch()
 
@@ -93,35 +106,41 @@ class LiveFilter:
         """What of it passes now."""
         if self._is_open:
             return piece
-        was_finished = self._progress.is_finished
+        held = self._parser.pending if self._is_holding else b""
         try:
             events = self._parser.feed(piece)
         except EventTooLargeError:
-            self._is_open = True
-            return self._parser.pending if was_finished else piece
-        if was_finished:
-            return b"".join(self._passing(event.data, event.raw) for event in events)
-        return self._until_finished(piece, [(event.data, event.raw) for event in events])
+            # No usage chunk is so large. Before the finish its bytes have passed like all others.
+            self._is_open = self._is_holding
+            return held + piece
+        return self._passing(events) if self._is_holding else self._until_finished(piece, events)
 
-    def _until_finished(self, piece: bytes, events: list[tuple[bytes, bytes]]) -> bytes:
-        for index, (data, _) in enumerate(events):
-            self._progress.feed(data)
+    def _until_finished(self, piece: bytes, events: list[Event]) -> bytes:
+        for index, event in enumerate(events):
+            self._progress.feed(event.data)
             if self._progress.is_finished:
+                self._is_holding = True
                 later = events[index + 1 :]
-                held = sum(len(raw) for _, raw in later) + len(self._parser.pending)
-                return piece[: len(piece) - held] + b"".join(
-                    self._passing(data, raw) for data, raw in later
-                )
+                held = sum(len(event.raw) for event in later) + len(self._parser.pending)
+                return piece[: len(piece) - held] + self._passing(later)
         return piece
 
-    def _passing(self, data: bytes, raw: bytes) -> bytes:
-        return b"" if self._dialect.is_usage_frame(data) else raw
+    def _passing(self, events: list[Event]) -> bytes:
+        passing = []
+        for event in events:
+            raw = event.raw.removeprefix(b"\n") if self._is_after_hidden_return else event.raw
+            is_hidden = self._dialect.is_usage_frame(event.data)
+            self._is_after_hidden_return = is_hidden and raw.endswith(b"\r")
+            if not is_hidden:
+                passing.append(raw)
+        return b"".join(passing)
 
     def finish(self) -> bytes:
         """What was held back when the stream ended inside an event."""
-        if self._is_open or not self._progress.is_finished:
+        if self._is_open or not self._is_holding:
             return b""
-        return self._parser.pending
+        pending = self._parser.pending
+        return pending.removeprefix(b"\n") if self._is_after_hidden_return else pending
 
 
 def replay(
@@ -132,7 +151,7 @@ def replay(
     include_usage: bool,
     tokens_per_s: float | None = None,
 ) -> Iterator[tuple[float, bytes]]:
-    """An answer as a stream: (seconds to wait before it, bytes of one event).
+    """An answer as a stream: (seconds to wait before it, bytes of whole events).
 
     Args:
         dialect: Of the answer's API.
@@ -141,19 +160,45 @@ def replay(
         include_usage: The caller asked for the usage chunk.
         tokens_per_s: Pace, a chunk counted as a token; None for no pause at all.
     """
-    frames = answer.frames
-    if not frames:
-        frames = tuple(dialect.unfold(orjson.loads(answer.body), include_usage=include_usage))
-    delay_s = 1.0 / tokens_per_s if tokens_per_s else 0.0
-    tells_usage = False
-    for index, frame in enumerate(frames):
-        if dialect.is_usage_frame(frame):
-            tells_usage = True
-            if not include_usage:
-                continue
-        yield (delay_s if index else 0.0), encode(dialect.refresh(frame, stamp))
-    if include_usage and not tells_usage:
-        usage = dialect.usage_frame(orjson.loads(answer.body))
-        if usage is not None:
-            yield 0.0, encode(dialect.refresh(usage, stamp))
-    yield 0.0, encode(dialect.end_marker)
+    events = [
+        encode(dialect.refresh(frame, stamp)) for frame in _frames(dialect, answer, include_usage)
+    ]
+    end = encode(dialect.end_marker)
+    if not tokens_per_s:
+        for burst in _bursts([*events, end]):
+            yield 0.0, burst
+        return
+    for index, event in enumerate(events):
+        yield (1.0 / tokens_per_s if index else 0.0), event
+    yield 0.0, end
+
+
+def _frames(dialect: Dialect, answer: Answer, include_usage: bool) -> Sequence[bytes]:
+    """The answer's chunks for this caller."""
+    if not answer.frames:
+        return tuple(dialect.unfold(parse(answer.body), include_usage=include_usage))
+    if not include_usage:
+        return [frame for frame in answer.frames if not dialect.is_usage_frame(frame)]
+    if any(_tells_usage(dialect, frame) for frame in reversed(answer.frames)):
+        return answer.frames
+    usage = dialect.usage_frame(parse(answer.body))
+    return answer.frames if usage is None else (*answer.frames, usage)
+
+
+def _tells_usage(dialect: Dialect, frame: bytes) -> bool:
+    """Whether a chunk tells the usage: one of its own, or with the finish, as some origins do."""
+    if b'"usage"' not in frame:
+        return False
+    chunk: Json = glance(frame)
+    return dialect.usage_of(chunk) is not None
+
+
+def _bursts(events: Sequence[bytes]) -> Iterator[bytes]:
+    burst = bytearray()
+    for event in events:
+        burst += event
+        if len(burst) >= BURST_BYTES:
+            yield bytes(burst)
+            burst.clear()
+    if burst:
+        yield bytes(burst)

@@ -175,7 +175,9 @@ class FaissTier:
             selector = faiss.IDSelectorArray(len(wanted), faiss.swig_ptr(wanted))
             query = np.ascontiguousarray(vector, dtype=np.float32)[np.newaxis]
             scores, found = self._index.search(
-                query, min(k, len(wanted)), params=faiss.SearchParameters(sel=selector)
+                query,
+                min(k, len(wanted)),
+                params=faiss.SearchParameters(sel=selector),  # type: ignore[call-arg]
             )
             rows = [self._rows[slot] for slot in found[0] if slot >= 0]
         now = self._clock()

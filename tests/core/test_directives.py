@@ -47,7 +47,7 @@ def test_a_malformed_directive_is_the_callers_error(value: str) -> None:
         parse({"cache-control": value})
 
     assert caught.value.param == "cache-control"
-    assert value.split("=")[0] in caught.value.message
+    assert value.split("=", maxsplit=1)[0] in caught.value.message
 
 
 @pytest.mark.parametrize(

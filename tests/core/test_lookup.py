@@ -8,7 +8,7 @@ from proxy.core.model import Accept, CacheRequest, Candidate, Reject, Tier, Verd
 from tests.core.builders import entry, request
 
 NOW = 1050.0
-VECTOR = np.ones(4, dtype=np.float32) / 2
+VECTOR = np.full(4, 0.5, dtype=np.float32)
 NEAR, FAR = Candidate("near", 0.97, "near"), Candidate("far", 0.91, "far")
 
 

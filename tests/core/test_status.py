@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from proxy.core.model import Outcome, Result, Tier
 from proxy.core.status import cache_status, headers
 
-PARAMETER = r';\s*[a-z*][a-z0-9_.*-]*(?:=(?:-?\d{1,15}|[A-Za-z*][!#$%&\'*+.^_`|~:/0-9A-Za-z-]*|"(?:[ !#-\[\]-~]|\\["\\])*"))?'
-MEMBER = re.compile(rf"[A-Za-z*][!#$%&'*+.^_`|~:/0-9A-Za-z-]*(?:{PARAMETER})*")
+TOKEN = r"[A-Za-z*][!#$%&'*+.^_`|~:/0-9A-Za-z-]*"
+STRING = r'"(?:[ !#-\[\]-~]|\\["\\])*"'
+PARAMETER = rf"; *[a-z*][a-z0-9_.*-]*(?:=(?:-?\d{{1,15}}|{TOKEN}|{STRING}))?"
+MEMBER = re.compile(rf"{TOKEN}(?:{PARAMETER})*")
 
 
 def outcome(result: Result, **more: object) -> Outcome:

@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from proxy.core.dialects.base import Stamp
 from proxy.core.dialects.chat import Chat
 from proxy.core.dialects.chat_stream import fold, unfold
 from proxy.core.model import Answer
-from proxy.core.sse import Parser, encode
+from proxy.core.sse import MAX_EVENT_BYTES, Parser, encode
 from proxy.core.stream import LiveFilter, Recorder, replay
 
 ANSWER: dict[str, Any] = {
@@ -36,7 +37,7 @@ places = st.lists(st.integers(0, len(STREAM)), max_size=12)
 
 def cut(stream: bytes, at: list[int]) -> list[bytes]:
     edges = [0, *sorted(at), len(stream)]
-    return [stream[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [stream[a:b] for a, b in pairwise(edges)]
 
 
 def recorded(pieces: list[bytes], max_bytes: int = 1 << 20) -> Recorder:
@@ -81,6 +82,28 @@ def test_what_follows_the_end_is_ignored() -> None:
     assert recorded([STREAM, b": bye\n\ndata: {}\n\n"]).frames == FRAMES
 
 
+def test_blank_events_are_no_frames() -> None:
+    """Some origins keep a connection alive with empty data."""
+    recorder = recorded([b"data: \n\n", STREAM])
+
+    assert recorder.is_complete
+    assert recorder.frames == FRAMES
+
+
+def test_an_event_named_error_ends_the_hope() -> None:
+    """Whatever follows it, the answer is not whole."""
+    assert not recorded([b"event: error\ndata: {}\n\n", STREAM]).is_complete
+
+
+def test_of_a_stream_with_an_unreadable_event_the_marker_is_asked() -> None:
+    """An event over the parser's bound may hold the finish; a missing marker still tells."""
+    huge = b"data: " + bytes(MAX_EVENT_BYTES)
+
+    assert recorded([huge, b"\n\n", EVENTS[-1]]).is_complete
+    assert recorded([huge, b"\n\n", EVENTS[-1]]).is_too_large
+    assert not recorded([huge, b"\n\n"]).is_complete
+
+
 def passed(pieces: list[bytes], *, hide_usage: bool) -> list[bytes]:
     live = LiveFilter(Chat(), hide_usage=hide_usage)
     return [*(live.feed(piece) for piece in pieces), live.finish()]
@@ -90,6 +113,36 @@ def passed(pieces: list[bytes], *, hide_usage: bool) -> list[bytes]:
 def test_a_caller_who_did_not_ask_sees_no_usage(at: list[int]) -> None:
     """Every byte but the usage chunk's reaches him."""
     assert b"".join(passed(cut(STREAM, at), hide_usage=True)) == HIDDEN
+
+
+@given(st.lists(st.integers(0, len(STREAM) * 2), max_size=12))
+def test_other_line_endings_are_filtered_too(at: list[int]) -> None:
+    """Cut inside a CRLF or not."""
+    stream, hidden = (text.replace(b"\n", b"\r\n") for text in (STREAM, HIDDEN))
+    pieces = cut(stream, [place for place in at if place <= len(stream)])
+
+    assert b"".join(passed(pieces, hide_usage=True)) == hidden
+
+
+@given(places)
+def test_several_choices_one_after_the_other(at: list[int]) -> None:
+    """A choice that begins when another has finished passes whole."""
+    choice = ANSWER["choices"][0]
+    answer = {**ANSWER, "choices": [choice, {**choice, "index": 1}]}
+    events = [encode(frame) for frame in (*unfold(answer, include_usage=True), b"[DONE]")]
+    shown = b"".join(event for event in events if b'"choices":[]' not in event)
+
+    assert b"".join(passed(cut(b"".join(events), at), hide_usage=True)) == shown
+
+
+def test_an_event_too_large_to_hold_passes() -> None:
+    """Before the finish like any other; after it, it cannot be a usage chunk."""
+    huge = b"data: " + bytes(MAX_EVENT_BYTES)
+    finish, usage, end = EVENTS[-3:]
+    pieces = [huge, b"\n\n", finish, usage, end]
+
+    assert passed(pieces, hide_usage=True) == [huge, b"\n\n", finish, b"", end, b""]
+    assert b"".join(passed([finish, huge, end], hide_usage=True)) == finish + huge + end
 
 
 @given(places)
@@ -170,3 +223,23 @@ def test_a_pace_is_a_plan() -> None:
 
     assert {delay for delay, _ in instant} == {0}
     assert [delay for delay, _ in paced] == [0.0, *[0.02] * (len(paced) - 2), 0.0]
+
+
+def test_an_instant_replay_goes_out_in_few_pieces() -> None:
+    """A write for each chunk would cost more than all else that a hit does."""
+    pieces = played(Answer(BODY, FRAMES))
+
+    assert len(pieces) == 1
+    assert len(payloads(pieces)) == len(FRAMES)
+    assert len(played(Answer(BODY, FRAMES * 500))) > 1
+
+
+def test_usage_told_with_the_finish_is_not_told_twice() -> None:
+    """Some origins send no chunk of its own; a caller who adds up must not count it double."""
+    frames = tuple(unfold(ANSWER, include_usage=False))
+    last = json.loads(frames[-1])
+    told = (*frames[:-1], json.dumps({**last, "usage": ANSWER["usage"]}).encode())
+    found = payloads(played(Answer(BODY, told), include_usage=True))
+
+    assert len(found) == len(told) + 1
+    assert fold(found[:-1])["usage"] == ANSWER["usage"]

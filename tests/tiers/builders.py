@@ -54,7 +54,7 @@ def entry(
     where: Scope | None = None,
     ttl: float = 100.0,
     seed: int | None = 1,
-    **fields: Any,  # noqa: ANN401 - whatever `replace` takes
+    **fields: Any,
 ) -> Entry:
     """An entry stored now; `seed=None` leaves it without a vector."""
     where = where or scope()

@@ -23,6 +23,7 @@ from proxy.core.model import Scope
 _INSTRUCTIONS: Final = frozenset({"system", "developer"})
 _PARTS: Final = (Part.TOOLS, Part.SAMPLING, Part.FORMAT)
 _NOT_IN_KEY: Final = "prompt_cache_breakpoint"
+_PLAIN_PART: Final = ("type", "text")
 _AUDIO: Final = frozenset({"input_audio", "audio"})
 
 
@@ -75,7 +76,9 @@ class Chat:
         name = model if isinstance(model, str) else ""
         try:
             return self._read(body, name, tenant, namespace, extra)
-        except (_UnknownShapeError, UncanonicalError):
+        except (_UnknownShapeError, UncanonicalError, UnicodeEncodeError):
+            # Half a surrogate pair, in whatever text, cannot be keyed.
+            name = name.encode(errors="replace").decode()
             scope = Scope(tenant=tenant, namespace=namespace, api=self.api, model=name)
             stream = body.get("stream") is True
             return Reading(scope, question="", stream=stream, bypass="unreadable")
@@ -86,6 +89,7 @@ class Chat:
         if not model:
             raise _UnknownShapeError("model")
         system, turns, question = _split(body.get("messages"))
+        stream, include_usage = _delivery(body)
         parts: dict[Part, Json] = {part: {} for part in _PARTS}
         unknown: Json = {}
         for name, value in body.items():
@@ -107,14 +111,25 @@ class Chat:
             format=fingerprint(parts[Part.FORMAT]),
             extra=fingerprint([unknown, dict(extra)]) if unknown or extra else "",
         )
+        question.text.encode()
         return Reading(
             scope,
             question=unicodedata.normalize("NFC", question.text),
-            stream=body.get("stream") is True,
-            include_usage=(body.get("stream_options") or {}).get("include_usage") is True,
+            stream=stream,
+            include_usage=include_usage,
             exact_only=_why_exact(body, question),
             bypass=_why_bypass(body),
         )
+
+
+def _delivery(body: Json) -> tuple[bool, bool]:
+    """(streams, with usage). What is neither true nor false, an origin may take for either."""
+    stream, options = body.get("stream"), body.get("stream_options")
+    if not isinstance(stream, bool | None):
+        raise _UnknownShapeError("stream")
+    if not isinstance(options, dict | None):
+        raise _UnknownShapeError("stream_options")
+    return stream is True, bool(options) and options.get("include_usage") is True
 
 
 def _split(messages: object) -> tuple[list[Any], list[Any], _Question]:
@@ -145,12 +160,11 @@ def _question(message: Json) -> _Question:
     texts: list[str] = []
     shape: list[Any] = []
     for part in content:
+        keyed = _keyed_part(part)
         if _is_text(part):
-            texts.append(part["text"])
-            # What else a text part says, and its place among the others, is scope.
-            shape.append({k: v for k, v in part.items() if k not in {"text", _NOT_IN_KEY}})
-        else:
-            shape.append(part)
+            texts.append(keyed.pop("text"))
+        # What else a text part says, and its place among the others, is scope.
+        shape.append(keyed)
     if shape == [{"type": "text"}]:  # the same as a plain string
         return _Question(texts[0], _keyed(rest))
     return _Question("\n".join(texts), [_keyed(rest), shape, [len(text) for text in texts[:-1]]])
@@ -167,17 +181,16 @@ def _keyed(message: Json) -> Json:
     keyed = {name: v for name, v in message.items() if name != _NOT_IN_KEY and v is not None}
     content = keyed.get("content")
     if isinstance(content, list):
-        if len(content) == 1 and set(content[0]) <= {"type", "text", _NOT_IN_KEY}:
-            if _is_text(content[0]):
-                keyed["content"] = content[0]["text"]
-        else:
-            keyed["content"] = [
-                {k: v for k, v in part.items() if k != _NOT_IN_KEY}
-                if isinstance(part, dict)
-                else part
-                for part in content
-            ]
+        parts = [_keyed_part(part) for part in content]
+        is_plain = len(parts) == 1 and _is_text(parts[0]) and len(parts[0]) == len(_PLAIN_PART)
+        keyed["content"] = parts[0]["text"] if is_plain else parts
     return keyed
+
+
+def _keyed_part(part: Any) -> Any:  # noqa: ANN401 - JSON is anything
+    if not isinstance(part, dict):
+        return part
+    return {name: value for name, value in part.items() if name != _NOT_IN_KEY}
 
 
 def _why_exact(body: Json, question: _Question) -> str | None:

@@ -44,11 +44,14 @@ class Parameter:
 
     def is_default(self, value: object) -> bool:
         """Whether the value says what its absence says; `null` is absence, `false` is not `0`."""
-        return value is None or (type(value) is type(self.default) and value == self.default)
+        if isinstance(value, bool) or isinstance(self.default, bool):
+            return value is None or value is self.default
+        return value is None or value == self.default
 
 
-def _is_true(value: object) -> bool:
-    return value is True
+def _is_on(value: object) -> bool:
+    """A lenient origin takes `1` or `"true"` for true."""
+    return value is not None and value is not False
 
 
 def _is_given(value: object) -> bool:
@@ -93,7 +96,7 @@ TABLE: Final[dict[str, Parameter]] = {
     "modalities": Parameter(Part.FORMAT, "audio is passed through", bypass=_has_audio),
     # Past the cache
     "audio": Parameter(Part.FORMAT, "an audio answer refers to a file", bypass=_is_given),
-    "store": Parameter(Part.NOT_IN_KEY, "the caller wants it in the origin's log", bypass=_is_true),
+    "store": Parameter(Part.NOT_IN_KEY, "the caller wants it in the origin's log", bypass=_is_on),
     "web_search_options": Parameter(Part.FORMAT, "the web changes", bypass=_is_given),
     "moderation": Parameter(Part.FORMAT, "a verdict on this very caller", bypass=_is_given),
     # Not in the key

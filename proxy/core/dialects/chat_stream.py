@@ -7,17 +7,15 @@ last value counts. A stream that does not merge is refused: it is then passed on
 tool calls: in a stream it only says which call is meant, so an answer has none.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from proxy.core.admission import AnswerFacts
-from proxy.core.canonical import dumps, loads
+from proxy.core.canonical import dumps
 from proxy.core.dialects.base import Json, Stamp, UnreadableFrameError
 from proxy.core.dialects.deltas import merge, settle
+from proxy.core.dialects.payloads import glance, has_halves, healed, parse
 from proxy.core.dialects.pieces import by_tokens, words
 from proxy.core.model import Usage
 
@@ -34,29 +32,6 @@ _CHUNK_ONLY: Final = frozenset({"choices", "object", "obfuscation"})
 _THOUGHTS: Final = ("reasoning_content", "reasoning")
 _TEXTS: Final = (*_THOUGHTS, "content", "refusal")
 _LOGPROBS: Final = ("content", "refusal")
-
-
-def _parsed(frame: bytes) -> Any:  # noqa: ANN401 - JSON is anything
-    """A payload, for what does not depend on large numbers. Raises ValueError.
-
-    An origin that cuts a character outside the basic plane writes `\\ud83d` and `\\ude00` into two
-    chunks. Neither is Unicode, and orjson refuses it; joined they are.
-    """
-    try:
-        return orjson.loads(frame)
-    except ValueError:
-        return _parsed_anyhow(frame)
-
-
-def _parsed_anyhow(frame: bytes) -> Any:  # noqa: ANN401 - JSON is anything
-    try:
-        return json.loads(frame, parse_constant=_refuse)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
 
 
 class ChatProgress:
@@ -84,7 +59,7 @@ class ChatProgress:
             self._has_ended = True
             return
         try:
-            chunk = _parsed(data)
+            chunk = glance(data)
             if _is_error(chunk):
                 self._has_failed = True
                 return
@@ -97,20 +72,18 @@ class ChatProgress:
 
 
 def _is_error(chunk: Json) -> bool:
-    return bool(chunk.get("error")) or chunk.get("object") == "error"
+    return chunk.get("error") is not None or chunk.get("object") == "error"
 
 
 def fold(frames: Iterable[bytes]) -> Json:
     """The `chat.completion` that the chunks amount to. Raises UnreadableFrameError."""
     answer: Json = {}
     choices: dict[int, Json] = {}
-    has_halves = False
+    is_torn = False
     try:
         for frame in frames:
-            try:
-                chunk = loads(frame)
-            except ValueError:
-                chunk, has_halves = _parsed_anyhow(frame), True
+            chunk = parse(frame)
+            is_torn = is_torn or has_halves(frame)
             if _is_error(chunk):
                 raise UnreadableFrameError("the stream carries an error")
             settle(answer, ((k, v) for k, v in chunk.items() if k not in _CHUNK_ONLY))
@@ -118,8 +91,8 @@ def fold(frames: Iterable[bytes]) -> Json:
                 _add_choice(choices, choice)
         answer["object"] = _COMPLETION
         answer["choices"] = [_closed(choices[index]) for index in sorted(choices)]
-        if has_halves:
-            answer = loads(dumps(answer))  # JSON's escapes join two halves of a character
+        if is_torn:
+            answer = healed(answer)
     except (ValueError, AttributeError, TypeError, LookupError) as error:
         if isinstance(error, UnreadableFrameError):
             raise
@@ -236,14 +209,16 @@ def _parts(choice: Json, position: int) -> Iterator[Json]:
     """One choice's parts of the chunks, in order."""
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
-    told = {name: None for name in ("logprobs", "finish_reason") if name in choice}
+    told: Json = {name: None for name in ("logprobs", "finish_reason") if name in choice}
     known = {"index", "message", *told}
     extra = {name: value for name, value in choice.items() if name not in known}
     begin: Json = {"index": choice.get("index", position)}
     texts = list(_texts(message, choice.get("logprobs")))
     carried = any(logprobs is not None for _, logprobs in texts)
-    first = {} if carried or "logprobs" not in choice else {"logprobs": choice["logprobs"]}
-    yield {**begin, "delta": _opening(message), **told, **first, **extra}
+    yield {**begin, "delta": _opening(message), **told, **extra}
+    if not carried and choice.get("logprobs") is not None:
+        # Not in the opening chunk: the official accumulator counts that one's twice.
+        yield {**begin, "delta": {}, **told, "logprobs": choice["logprobs"]}
     for delta, logprobs in texts:
         yield {**begin, "delta": delta, **told, **({"logprobs": logprobs} if logprobs else {})}
     for delta in _calls(message):
@@ -321,7 +296,7 @@ def is_usage_frame(frame: bytes) -> bool:
     if not _NO_CHOICES.search(frame):  # nearly all chunks: spared the parsing
         return False
     try:
-        chunk = _parsed(frame)
+        chunk = glance(frame)
     except ValueError:
         return False
     return isinstance(chunk, dict) and chunk.get("choices") == [] and chunk.get("usage") is not None
@@ -400,10 +375,7 @@ def refresh(payload: bytes, stamp: Stamp) -> bytes:
 
 
 def _refreshed(payload: bytes, stamp: Stamp) -> bytes:
-    try:
-        value = loads(payload)
-    except ValueError:
-        value = _parsed_anyhow(payload)
+    value = parse(payload)
     value.pop("service_tier", None)
     if "id" in value:
         value["id"] = stamp.id

@@ -214,13 +214,10 @@ def test_a_usage_chunk_is_known() -> None:
 
 
 def test_refreshing_changes_id_and_time_alone() -> None:
-    """Large integers, float forms and the order of fields stay."""
-    body = b'{"id":"old","created":1,"big":123456789012345678901234567890,"f":1.0,"z":0,"a":1e-7}'
-    expected = (
-        b'{"id":"new","created":9,"big":123456789012345678901234567890,"f":1.0,"z":0,"a":1e-07}'
-    )
+    """Every other byte stays: large integers, float forms, white space, the order of fields."""
+    body = b'{"id":"old", "object":"o","created": 1,"big":123456789012345678901,"f":1.0,"a":1e-7}'
 
-    assert refresh(body, Stamp("new", 9)) == expected
+    assert refresh(body, Stamp("new", 9)) == body.replace(b"old", b"new").replace(b" 1,", b" 9,")
     assert refresh(b'{"a":1}', Stamp("new", 9)) == b'{"a":1}'
 
 

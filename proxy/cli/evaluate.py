@@ -1,0 +1,281 @@
+"""`reprise eval`: how many questions does the cache serve, and how many of them wrongly?"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from proxy.cli.options import EXIT_MISUSED, ConfigFile, exit_with, load_or_exit
+from proxy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from proxy.config import Config
+    from proxy.evaluation import Kind, Ruling, Sample
+
+evaluate = typer.Typer(
+    help="Put labelled questions to the cache's own lookup, and count right and wrong answers.",
+    no_args_is_help=True,
+)
+
+SAMPLE_ROWS = 2000
+"""Rows taken of each set by `eval all`: enough for half a percentage point, in seconds."""
+
+SetFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="JSON lines, plain or gzipped (.jsonl, .jsonl.gz).")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Dump = Annotated[
+    Path | None,
+    typer.Option("--dump", metavar="OUT", help="Write every decision to OUT, one JSON line a row."),
+]
+LeaveOut = Annotated[
+    bool,
+    typer.Option(
+        "--leave-out-ambiguous",
+        help="Leave out rows marked `ambiguous`, which otherwise count as label 0.",
+    ),
+]
+Limit = Annotated[
+    int,
+    typer.Option(
+        "--limit",
+        metavar="N",
+        min=0,
+        help="Take at most N rows: evenly spaced ones, or a stream's first. 0 takes all.",
+    ),
+]
+
+
+@evaluate.command()
+def pairs(
+    file: SetFile,
+    config: ConfigFile = None,
+    *,
+    json: AsJson = False,
+    dump: Dump = None,
+    limit: Limit = 0,
+    leave_out_ambiguous: LeaveOut = False,
+) -> None:
+    """Rows {a, b, label}: is b served with a's answer? Label 1 says it should be, 0 not."""
+    _one(file, "pairs", config, json, dump, limit, leave_out_ambiguous)
+
+
+@evaluate.command()
+def conversations(
+    file: SetFile,
+    config: ConfigFile = None,
+    *,
+    json: AsJson = False,
+    dump: Dump = None,
+    limit: Limit = 0,
+    leave_out_ambiguous: LeaveOut = False,
+) -> None:
+    """Rows {a, b, label} of two conversations: is b's last turn served with the answer to a's?"""
+    _one(file, "conversations", config, json, dump, limit, leave_out_ambiguous)
+
+
+@evaluate.command()
+def stream(
+    file: SetFile,
+    config: ConfigFile = None,
+    *,
+    json: AsJson = False,
+    dump: Dump = None,
+    limit: Limit = 0,
+) -> None:
+    """Rows {text, key} in order, into one growing cache: does what is served belong to the key?"""
+    _one(file, "stream", config, json, dump, limit)
+
+
+@evaluate.command("all")
+def every(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the sets are.")],
+    config: ConfigFile = None,
+    *,
+    json: AsJson = False,
+    dump: Dump = None,
+    limit: Limit = SAMPLE_ROWS,
+    leave_out_ambiguous: LeaveOut = False,
+) -> None:
+    """Every labelled set in DIR: files named pairs_*, conv_* and stream_*."""
+    from proxy.evaluation import EvaluationError, read_set, sets_in  # noqa: PLC0415 - slow
+
+    found = load_or_exit(config)
+    sets = sets_in(folder) if folder.is_dir() else []
+    if not sets:
+        typer.echo(f"Nothing is evaluated: there are no sets in {folder}.", err=True)
+        return
+    samples = []
+    for path, kind in sets:
+        try:
+            sample = read_set(path, kind, limit=limit, leave_out_ambiguous=leave_out_ambiguous)
+        except EvaluationError as error:
+            typer.echo(f"Skipped: {error}", err=True)
+        else:
+            samples.append(sample)
+    reports = _evaluated(samples, found, dump)
+    if json:
+        _print_json({"sets": reports})
+    else:
+        _print_tables(reports)
+
+
+def _one(
+    file: Path,
+    kind: str,
+    config: Path | None,
+    json: bool,
+    dump: Path | None,
+    limit: int,
+    leave_out_ambiguous: bool = False,
+) -> None:
+    from proxy.evaluation import EvaluationError, Kind, read_set  # noqa: PLC0415 - slow to import
+
+    found = load_or_exit(config)
+    try:
+        sample = read_set(file, Kind(kind), limit=limit, leave_out_ambiguous=leave_out_ambiguous)
+    except EvaluationError as error:
+        _misused(str(error))
+    [report] = _evaluated([sample], found, dump)
+    if json:
+        _print_json(report)
+    else:
+        _print_tables([report])
+        _print_categories(report)
+
+
+def _misused(problem: str) -> NoReturn:
+    typer.echo(problem, err=True)
+    raise typer.Exit(EXIT_MISUSED)
+
+
+def _evaluated(
+    samples: "Sequence[Sample]", config: "Config", dump: Path | None
+) -> list[dict[str, Any]]:
+    """The samples' reports, one after the other; a part that does not work ends the command."""
+    from proxy.evaluation import EvaluationError, evaluate, score  # noqa: PLC0415 - slow to import
+
+    reports = []
+    with _dumping(dump) as write:
+        for sample in samples:
+            try:
+                with _progress(sample) as advance:
+                    rulings = asyncio.run(evaluate(sample, config, advance))
+            except ConfigError as error:
+                exit_with(error)
+            except EvaluationError as error:
+                typer.echo(str(error), err=True)
+                raise typer.Exit(1) from error
+            write(sample.name, rulings)
+            reports.append(score(sample, rulings))
+    return reports
+
+
+@contextmanager
+def _dumping(path: Path | None) -> "Iterator[Callable[[str, Sequence[Ruling]], None]]":
+    from proxy.core.canonical import dumps  # noqa: PLC0415 - slow to import
+
+    if path is None:
+        yield lambda _name, _rulings: None
+        return
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        _misused(f"{path}: {error.strerror}")
+    with file:
+        yield lambda name, rulings: file.writelines(
+            dumps(ruling.line(name)) + b"\n" for ruling in rulings
+        )
+
+
+@contextmanager
+def _progress(sample: "Sample") -> Iterator[Callable[[], None]]:
+    """A line on stderr for whoever waits at a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.progress import Progress  # noqa: PLC0415 - slow to import
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(sample.name, total=len(sample.cases))
+        yield lambda: bar.advance(task)
+
+
+def _print_json(report: dict[str, Any]) -> None:
+    import orjson  # noqa: PLC0415 - slow to import
+
+    typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+
+
+COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "rows": lambda report: _rows(report),
+    "served": lambda report: _percent(report["served_share"]),
+    "wrong": lambda report: _percent(report["wrong_share"]),
+    "hits": lambda report: _percent(report["hit_rate"]),
+    "wrong of hits": lambda report: _percent(report["wrong_hit_share"]),
+    "first served": lambda report: _count(report["first_served"]),
+    "p50 ms": lambda report: _ms(report["latency_ms"]["p50"]),
+    "p99 ms": lambda report: _ms(report["latency_ms"]["p99"]),
+}
+"""A table's columns, after the name."""
+
+NOTES: dict[str, str] = {
+    "pairs": "served: of label 1. wrong: of label 0.",
+    "conversations": "served: of label 1. wrong: of label 0.",
+    "stream": "served: of repeats, rightly. wrong: of all rows. first served: rows that nothing "
+    "could answer, and yet were answered.",
+}
+
+
+def _rows(report: dict[str, Any]) -> str:
+    rows, of = report["rows"], report.get("of_rows", report["rows"])
+    return f"{rows}" if rows == of else f"{rows} of {of}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else str(number)
+
+
+def _ms(number: float | None) -> str:
+    return "-" if number is None else f"{number:.1f}"
+
+
+def _print_tables(reports: Sequence[dict[str, Any]]) -> None:
+    """One table a kind of set: a column means another thing in each."""
+    for note in dict.fromkeys(NOTES.values()):
+        here = [report for report in reports if NOTES[report["kind"]] == note]
+        if here:
+            _print_table("set", [(report["set"], report) for report in here], note)
+    for report in reports:
+        if report["ambiguous"]["rows"]:
+            treatment = report["ambiguous"]["treatment"].replace("_", " ")
+            rows = report["ambiguous"]["rows"]
+            typer.echo(f"{report['set']}: {rows} ambiguous rows {treatment}")
+
+
+def _print_categories(report: dict[str, Any]) -> None:
+    if report["by_category"]:
+        _print_table("category", list(report["by_category"].items()), "")
+
+
+def _print_table(head: str, rows: Sequence[tuple[str, dict[str, Any]]], note: str) -> None:
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.table import Table  # noqa: PLC0415 - slow to import
+
+    table = Table(head, caption=note, caption_justify="left")
+    for column in COLUMNS:
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, report in rows:
+        table.add_row(name, *(cell(report) for cell in COLUMNS.values()))
+    # A pipe has no width to fit into: a number cut short would be a wrong one.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
