@@ -1,1 +1,42 @@
-"""Reprise: an OpenAI-compatible reverse proxy that answers from a semantic cache."""
+"""Reprise: an OpenAI-compatible reverse proxy that answers from a semantic cache.
+
+The map. A request goes down once and up once, and imports go down only:
+
+    web         reads it: body, headers, caller, and writes the reply
+    gateway     answers it: replays a hit, or fetches a miss and keeps its answer
+    searching   drives the lookup against the tiers; core.lookup decides what is asked next
+    flights     one upstream call per key, however many callers wait
+    storing     keeps an answer in every tier
+    tiers, embedding, upstream, telemetry    every I/O library has its home here
+    resilience  a part of the cache that fails or is late is "nothing found"
+    ports       where the program meets its adapters
+    core        decides: keys, directives, freshness, judgement, streams; no I/O, no clock
+
+`runtime` builds the parts from `config` and closes them; `upkeep` follows the shared tier's change
+log, from which the index and the session tiers are derived. `cli` and `web` are for operators and
+callers; `library` is the same cache without HTTP:
+
+    async with open_cache(config) as cache:
+        answered = await cache.ask(request, origin)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from proxy.config import Config, load
+    from proxy.library import Answered, Cache, open_cache
+
+__all__ = ["Answered", "Cache", "Config", "load", "open_cache"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    """Import a public name when it is first used: `reprise --help` need not load a model."""
+    if name in {"Config", "load"}:
+        from proxy import config  # noqa: PLC0415 - see above
+
+        return getattr(config, name)
+    if name in __all__:
+        from proxy import library  # noqa: PLC0415 - see above
+
+        return getattr(library, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ And no request reaches an origin: an answer says whose it is.
 """
 
 import gzip
-import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -249,11 +249,9 @@ async def evaluate(
 
 @asynccontextmanager
 async def _empty_cache(config: Config) -> AsyncIterator[Cache]:
-    with (
-        tempfile.TemporaryDirectory(prefix="reprise-eval-") as folder,
-        Path(os.devnull).open("w") as silence,
-    ):
-        async with open_cache(_apart(config, Path(folder)), silence) as cache:
+    """A cache that holds nothing; what goes wrong in it is said on stderr."""
+    with tempfile.TemporaryDirectory(prefix="reprise-eval-") as folder:
+        async with open_cache(_apart(config, Path(folder)), sys.stderr) as cache:
             yield cache
 
 
@@ -264,7 +262,7 @@ def _apart(config: Config, folder: Path) -> Config:
     shared = type(chosen.shared).model_validate({"url": url})
     vector = chosen.vector.model_copy(update={"snapshot": folder / "index.snapshot"})
     cache = {"shared": shared, "vector": vector, "deadline_ms": DEADLINE_MS}
-    telemetry = {"count_tokens": False, "log_level": "error"}
+    telemetry = {"count_tokens": False, "log_level": "warning"}
     return config.model_copy(
         update={
             "cache": chosen.model_copy(update=cache),
@@ -303,10 +301,22 @@ async def _rule(cache: Cache, case: Case, tenant: str) -> Ruling:
 
 def _ruling(case: Case, found: Hit | Miss, latency_s: float) -> Ruling:
     if isinstance(found, Miss):
-        seen = found.seen
-        return Ruling(case, False, False, seen.similarity, seen.reason, latency_s)
-    right = _key_of(loads(found.entry.answer.body)) == case.key
-    return Ruling(case, True, right, found.similarity, found.tier.value, latency_s)
+        return Ruling(
+            case,
+            served=False,
+            right=False,
+            similarity=found.seen.similarity,
+            reason=found.seen.reason,
+            latency_s=latency_s,
+        )
+    return Ruling(
+        case,
+        served=True,
+        right=_key_of(loads(found.entry.answer.body)) == case.key,
+        similarity=found.similarity,
+        reason=found.tier.value,
+        latency_s=latency_s,
+    )
 
 
 def _request(messages: Sequence[Json]) -> Json:

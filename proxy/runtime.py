@@ -136,16 +136,7 @@ class _Builder:
         session, shared = self._session(), self._shared()
         shared_stage = self._stage("shared", _probe_shared(shared))
         semantic = self._semantic()
-        upkeep = Upkeep(
-            session,
-            shared,
-            semantic.index if semantic else None,
-            clock=time.time,
-            observer=self.observer,
-            poll_s=cache.shared.poll_s,
-            expire_s=cache.shared.expire_every_s,
-            save_s=cache.vector.snapshot_every_s,
-        )
+        upkeep = self._upkeep(session, shared, semantic)
         store = Store(
             session,
             (shared, shared_stage),
@@ -189,6 +180,21 @@ class _Builder:
             admission=_admission(config),
             limits=self._limits(semantic),
             stages=tuple(self.stages),
+        )
+
+    def _upkeep(
+        self, session: SessionTier, shared: SharedTier, semantic: Semantic | None
+    ) -> Upkeep:
+        cache = self.config.cache
+        return Upkeep(
+            session,
+            shared,
+            semantic.index if semantic else None,
+            clock=time.time,
+            observer=self.observer,
+            poll_s=cache.shared.poll_s,
+            expire_s=cache.shared.expire_every_s,
+            save_s=cache.vector.snapshot_every_s,
         )
 
     def _gateway(self, search: Search, store: Store, flights: Flights) -> Gateway:

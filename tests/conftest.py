@@ -22,7 +22,7 @@ def origin() -> Iterator[ScriptedOrigin]:
 def serving(origin: ScriptedOrigin, tmp_path: Path) -> Serving:
     """Starts proxies before the origin; all of one test share their files."""
 
-    def start(**over: Any) -> AbstractAsyncContextManager[Served]:  # noqa: ANN401 - JSON
+    def start(**over: Any) -> AbstractAsyncContextManager[Served]:
         return served(settings(origin.url, tmp_path, **over))
 
     return start

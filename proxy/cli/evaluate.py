@@ -14,7 +14,7 @@ from proxy.errors import ConfigError
 
 if TYPE_CHECKING:
     from proxy.config import Config
-    from proxy.evaluation import Kind, Ruling, Sample
+    from proxy.evaluation import Ruling, Sample
 
 evaluate = typer.Typer(
     help="Put labelled questions to the cache's own lookup, and count right and wrong answers.",
@@ -212,8 +212,25 @@ def _print_json(report: dict[str, Any]) -> None:
     typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
 
 
+def _rows(report: dict[str, Any]) -> str:
+    rows, of = report["rows"], report.get("of_rows", report["rows"])
+    return f"{rows}" if rows == of else f"{rows} of {of}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else str(number)
+
+
+def _ms(number: float | None) -> str:
+    return "-" if number is None else f"{number:.1f}"
+
+
 COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "rows": lambda report: _rows(report),
+    "rows": _rows,
     "served": lambda report: _percent(report["served_share"]),
     "wrong": lambda report: _percent(report["wrong_share"]),
     "hits": lambda report: _percent(report["hit_rate"]),
@@ -230,23 +247,6 @@ NOTES: dict[str, str] = {
     "stream": "served: of repeats, rightly. wrong: of all rows. first served: rows that nothing "
     "could answer, and yet were answered.",
 }
-
-
-def _rows(report: dict[str, Any]) -> str:
-    rows, of = report["rows"], report.get("of_rows", report["rows"])
-    return f"{rows}" if rows == of else f"{rows} of {of}"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
-
-
-def _count(number: int | None) -> str:
-    return "-" if number is None else str(number)
-
-
-def _ms(number: float | None) -> str:
-    return "-" if number is None else f"{number:.1f}"
 
 
 def _print_tables(reports: Sequence[dict[str, Any]]) -> None:

@@ -18,6 +18,10 @@ KEPT_FINISHES: Final = frozenset({"stop", "tool_calls", "function_call"})
 """The model had said what it had to say; `length` and `content_filter` cut it short."""
 
 
+_MOST_SHOWN: Final = 24
+"""Characters of a value in a reason: a number may have thousands."""
+
+
 class Action(IntEnum):
     """What becomes of an answer, from free to strict."""
 
@@ -114,7 +118,7 @@ class Admission:
             and isinstance(temperature, int | float)
             and temperature > self.max_temperature
         ):
-            yield self.temperature, "temperature"
+            yield self.temperature, f"temperature {temperature}"[:_MOST_SHOWN]
         if has_tools:
             yield self.tools, "tools"
         if self.time is not Action.STORE and (word := _first_of(self._time, question)):

@@ -25,13 +25,13 @@ class UncanonicalError(ValueError):
 
 
 def loads(payload: bytes, *, lenient: bool = False) -> Any:  # noqa: ANN401 - JSON is anything
-    """Parse JSON without loss: orjson reads integers over 64 bits as floats.
+    r"""Parse JSON without loss: orjson reads integers over 64 bits as floats.
 
     Of a name given twice the last value counts, as with nearly every parser (RFC 8259, 4).
 
     Args:
         payload: UTF-8.
-        lenient: Accept half a surrogate pair, `"\\ud83d"`: the grammar allows it (RFC 8259, 8.2)
+        lenient: Accept half a surrogate pair, `"\ud83d"`: the grammar allows it (RFC 8259, 8.2)
             and clients that cut a text inside an emoji send it. Such a value has no canonical form.
 
     Raises:

@@ -1,160 +1,342 @@
-"""The embedder that comes with the program: all-MiniLM-L6-v2 as int8 ONNX, on the CPU.
+"""A model in this process, run by ONNX Runtime away from the event loop.
 
-Dynamic quantisation scales activations by the largest value of the whole batch, so a text's vector
-would depend on its neighbours in the batch. So texts are run one by one; what concurrent callers
-share is the hop to the worker thread, which embeds all that wait in one go.
+Rules of the file:
+
+- One text, one run. Dynamic int8 takes its scales from all that runs together, so the same text
+  in two batches would have two vectors. What concurrent prompts share is the hop to a thread: a
+  worker runs texts one after another until none waits, and hands out each vector as it is made.
+- Nothing is tokenised or hashed on the loop.
+- Two different texts that the tokenizer makes equal would answer each other, at a similarity of 1.
+  So a text with a word the model does not know, or with characters the tokenizer drops, is not
+  embedded, just as one that is too long is not.
 """
 
 import asyncio
-import json
-from collections.abc import Sequence
+import re
+from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]  # it ships no types
+import numpy.typing as npt
+import onnxruntime as ort
+import orjson
 from tokenizers import Tokenizer
 
-from proxy.core.model import Vector
+from proxy.core.model import Vector, digest
 from proxy.errors import TierError
 
-BUNDLED = Path(str(files("proxy") / "models" / "minilm"))
-"""Model, tokenizer and `card.json` with their digests."""
+MINILM: Final = Path(__file__).parent.parent / "models" / "minilm"
+"""all-MiniLM-L6-v2, int8, 384 dimensions: comes with the program."""
+
+MODEL_FILE: Final = "model.onnx"
+TOKENIZER_FILE: Final = "tokenizer.json"
+UNKNOWN: Final = "[UNK]"
+ID_CHARS: Final = 8
+"""Of the files' digest in an id: 32 bits tell builds of one model apart."""
+
+TOLERANCE: Final = 1e-3
+"""How far from 1 a length may be: float32 over a few hundred numbers errs by far less."""
+
+PROBE: Final = "Are you there?"
+
+_DROPPED: Final = re.compile(
+    "[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f"  # control characters
+    "\ud800-\udfff\ufffd"  # what a broken decoder leaves
+    "\ue000-\uf8ff\U000f0000-\U0010ffff]"  # private use
+)
+"""Characters a BERT tokenizer leaves out without a trace; invisible ones that mean nothing stay."""
 
 
-class OnnxEmbedder:
-    """An `Embedder` in this process.
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`card.json`: what a folder with a model holds.
 
-    Args:
-        directory: Holds `model.onnx`, `tokenizer.json` and `card.json`.
-        threads: For one text; more than one makes the slowest texts slower under load.
-
-    Raises:
-        TierError: The card cannot be read.
+    Attributes:
+        name: Model and quantisation, the first part of the embedder's id.
+        dimension: Length of a vector.
+        max_tokens: The longest text it reads, special tokens included.
+        files: SHA-256 of each file, in hex, by file name.
     """
 
-    def __init__(self, directory: Path = BUNDLED, *, threads: int = 1) -> None:
-        self._directory = directory
-        self._threads = threads
+    name: str
+    dimension: int
+    max_tokens: int
+    files: Mapping[str, str]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Card":
+        """The folder's card. Raises TierError when it is missing or says something else."""
+        path = folder / "card.json"
         try:
-            self._card = json.loads((directory / "card.json").read_bytes())
-            self._max_tokens = int(self._card["max_tokens"])
-            self._id = f"{self._card['name']}-{self._card['files']['model.onnx'][:8]}"
-            self._dimension = int(self._card["dimension"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TierError(f"no model in {directory.name}: {error}") from error
-        self._tokenizer: Tokenizer | None = None
-        self._session: ort.InferenceSession | None = None
-        self._worker: ThreadPoolExecutor | None = None
-        self._waiting: list[tuple[str, asyncio.Future[Vector | None]]] = []
+            found = orjson.loads(path.read_bytes())
+            files = {name: str(found["files"][name]) for name in (MODEL_FILE, TOKENIZER_FILE)}
+            return cls(str(found["name"]), int(found["dimension"]), int(found["max_tokens"]), files)
+        except OSError as error:
+            raise TierError(f"{path}: {error.strerror}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise TierError(f"{path}: not a model's card: {error!r}") from error
 
     @property
     def id(self) -> str:
-        """The model's name and the digest of its weights."""
-        return self._id
+        """The embedder's id: name, and a digest of weights and tokenizer."""
+        files = (self.files[MODEL_FILE].encode(), self.files[TOKENIZER_FILE].encode())
+        return f"{self.name}-{digest(*files)[:ID_CHARS]}"
+
+    def file(self, folder: Path, name: str) -> bytes:
+        """A file of the folder, whole and unchanged. Raises TierError when it is not."""
+        path = folder / name
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise TierError(f"{path}: {error.strerror}") from error
+        if sha256(content).hexdigest() != self.files[name]:
+            raise TierError(f"{path}: not the file its card names: damaged, or another build")
+        return content
+
+
+class Model:
+    """A loaded model: tokenizer and session. Used by worker threads, several at a time.
+
+    Args:
+        folder: Holds card, weights and tokenizer.
+        card: The folder's card.
+        threads: Of one run.
+
+    Raises:
+        TierError: The files are missing, damaged, or no model that this runtime can run.
+    """
+
+    def __init__(self, folder: Path, card: Card, threads: int = 1) -> None:
+        weights = card.file(folder, MODEL_FILE)
+        words = card.file(folder, TOKENIZER_FILE)
+        try:
+            self._session = _session(weights, threads)
+            self._tokenizer = _tokenizer(words)
+        except Exception as error:  # both libraries raise classes of their own, and bare ones
+            raise TierError(f"{folder}: cannot be loaded: {error}") from error
+        self._card = card
+        self._unknown = self._tokenizer.token_to_id(UNKNOWN)
+        self._special_tokens = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        longest = max(map(len, self._tokenizer.get_vocab()))
+        self._max_chars = card.max_tokens * (longest + 1)
+
+    def may_read(self, text: str) -> bool:
+        """Whether it is worth tokenising. Cheap: safe to ask on the event loop.
+
+        No word is longer than the vocabulary's longest, and one space parts two: a text of more
+        characters than that allows is too long, or pads what it says. So a prompt of a megabyte
+        keeps no worker busy.
+        """
+        if len(text) > self._max_chars or not text or text.isspace():
+            return False
+        return _DROPPED.search(text) is None
+
+    def vector(self, text: str) -> Vector | None:
+        """Run one text that `may_read`. Raises TierError when the runtime fails."""
+        ids = self._tokenizer.encode(text).ids
+        is_whole = self._special_tokens < len(ids) <= self._card.max_tokens
+        if not is_whole or self._unknown in ids:
+            return None
+        feed = np.array([ids], np.int64)
+        try:
+            (found,) = self._session.run(
+                None, {"input_ids": feed, "attention_mask": np.ones_like(feed)}
+            )
+        except Exception as error:  # the runtime raises classes of its own, and bare ones
+            raise TierError(f"{self._card.name}: {error}") from error
+        return self._checked(np.asarray(found))
+
+    def _checked(self, found: npt.NDArray[Any]) -> Vector:
+        if found.shape != (1, self._card.dimension) or found.dtype != np.float32:
+            raise TierError(f"{self._card.name}: gave {found.dtype} of shape {found.shape}")
+        vector: Vector = found[0]
+        # Written so that a NaN fails it too.
+        if not abs(float(np.linalg.norm(vector)) - 1) < TOLERANCE:
+            raise TierError(f"{self._card.name}: gave a vector that is not of unit length")
+        vector.flags.writeable = False
+        return vector
+
+
+def _session(weights: bytes, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # The graph is written as it shall run; higher levels would fuse it into slower nodes.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    # A spinning thread takes the core that the event loop needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # what goes wrong is raised as well
+    return ort.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+
+
+def _tokenizer(words: bytes) -> Tokenizer:
+    tokenizer = Tokenizer.from_buffer(words)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    # A caller's "[SEP]" is five characters of text, not a command to the model.
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """One text to embed, and how many wait for it. Its flags are shared with a worker."""
+
+    text: str
+    future: "asyncio.Future[Vector | None]"
+    waiters: int = 0
+    is_running: bool = False
+
+
+class OnnxEmbedder:
+    """`ports.Embedder` for a folder with `model.onnx`, `tokenizer.json` and `card.json`.
+
+    The graph takes `input_ids` and `attention_mask`, int64 of shape (1, tokens), and gives one
+    float32 vector of unit length, shape (1, dimension). `id` and `dimension` are read from the
+    card, also before `start`.
+
+    Args:
+        folder: The model.
+        threads: Of one run. Two make the slowest runs slower when cores are busy.
+        workers: Texts run at once. Each takes a core while it runs.
+    """
+
+    def __init__(self, folder: Path = MINILM, *, threads: int = 1, workers: int = 1) -> None:
+        self._folder = folder
+        self._threads = threads
+        self._workers = workers
+        self._card: Card | None = None
+        self._model: Model | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._starting = asyncio.Lock()
+        self._jobs: dict[str, _Job] = {}
+        self._queue: deque[_Job] = deque()
+        self._idle = workers
+
+    @property
+    def id(self) -> str:
+        """Name, quantisation and digest. Raises TierError when the card cannot be read."""
+        return self._known().id
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
-        return self._dimension
+        """Length of a vector. Raises TierError when the card cannot be read."""
+        return self._known().dimension
+
+    def _known(self) -> Card:
+        if self._card is None:
+            self._card = Card.read(self._folder)
+        return self._card
 
     async def start(self) -> None:
-        """Load the model. Raises TierError when a file is missing or not the one on the card."""
-        if self._session is not None:
-            return
-        self._worker = self._worker or ThreadPoolExecutor(1, thread_name_prefix="embed")
-        await asyncio.get_running_loop().run_in_executor(self._worker, self._load)
+        """Load and check the files, then prove them by one run. A loaded model is only proved."""
+        async with self._starting:
+            if self._model is None:
+                model = await asyncio.to_thread(self._load)
+                self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="embedder")
+                self._model = model
+            await self.embed(PROBE)
+
+    def _load(self) -> Model:
+        return Model(self._folder, self._known(), self._threads)
 
     async def close(self) -> None:
-        """End the worker; who waits gets a TierError."""
-        for _, waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_exception(TierError("the embedder was closed"))
-        self._waiting.clear()
-        if self._worker is not None:
-            self._worker.shutdown(wait=False, cancel_futures=True)
-        self._worker = self._session = self._tokenizer = None
+        """Fail who waits, and end the threads. `start` may follow."""
+        async with self._starting:
+            pool, self._pool, self._model = self._pool, None, None
+            for job in self._jobs.values():
+                _settle(job, TierError("the embedder is closing"))
+            self._jobs.clear()
+            self._queue.clear()
+            if pool is not None:
+                await asyncio.to_thread(pool.shutdown)
 
     async def embed(self, text: str) -> Vector | None:
-        """The text's vector; None when it is blank or longer than the model reads."""
-        if self._worker is None or self._session is None:
+        """The text's vector; None when the model cannot read it whole, or not for what it is.
+
+        Raises:
+            TierError: Not started, closing, or the runtime failed.
+        """
+        if self._model is None:
             raise TierError("the embedder is not started")
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[Vector | None] = loop.create_future()
-        self._waiting.append((text, waiter))
-        if len(self._waiting) == 1:
-            loop.call_soon(self._dispatch, loop)
-        return await waiter
-
-    def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """All that wait now go to the worker together."""
-        waiting, self._waiting = self._waiting, []
-        if self._worker is not None and waiting:
-            self._worker.submit(self._run, loop, waiting)
-
-    def _run(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        waiting: Sequence[tuple[str, "asyncio.Future[Vector | None]"]],
-    ) -> None:
-        for text, waiter in waiting:
-            if waiter.cancelled():
-                continue
-            try:
-                result: Vector | TierError | None = self._embed(text)
-            except Exception as error:  # noqa: BLE001 - whatever the model raises is its fault
-                result = TierError(f"the model failed: {error}")
-            loop.call_soon_threadsafe(_settle, waiter, result)
-
-    def _embed(self, text: str) -> Vector | None:
-        session, tokenizer = self._session, self._tokenizer
-        if session is None or tokenizer is None:
-            raise TierError("the embedder was closed")
-        plain = " ".join(text.split())
-        if not plain:
+        if not self._model.may_read(text):
             return None
-        encoded = tokenizer.encode(plain.encode(errors="replace").decode())
-        if len(encoded.ids) > self._max_tokens:
-            return None
-        inputs = {
-            "input_ids": np.array([encoded.ids], dtype=np.int64),
-            "attention_mask": np.array([encoded.attention_mask], dtype=np.int64),
-        }
-        names = {given.name for given in session.get_inputs()}
-        vector = session.run(None, {k: v for k, v in inputs.items() if k in names})[0][0]
-        length = float(np.linalg.norm(vector))
-        if not np.isfinite(length) or length == 0.0:
-            raise TierError("the model gave no vector")
-        return np.asarray(vector / length, dtype=np.float32)
-
-    def _load(self) -> None:
+        job = self._job(text)
+        job.waiters += 1
         try:
-            model = (self._directory / "model.onnx").read_bytes()
-            if sha256(model).hexdigest() != self._card["files"]["model.onnx"]:
-                raise TierError("model.onnx is not the one on its card")  # noqa: TRY301
-            options = ort.SessionOptions()
-            options.intra_op_num_threads = self._threads
-            options.inter_op_num_threads = 1
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-            # Above this level two nodes are fused into one that is six times slower.
-            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-            session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-            tokenizer = Tokenizer.from_file(str(self._directory / "tokenizer.json"))
-        except TierError:
-            raise
-        except Exception as error:
-            raise TierError(f"the model cannot be loaded: {error}") from error
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        self._tokenizer, self._session = tokenizer, session
+            # Shielded: the future belongs to all who wait for this text.
+            return await asyncio.shield(job.future)
+        finally:
+            job.waiters -= 1
+            # A run that has begun is finished: whoever asks next may still want it.
+            if not job.waiters and not job.is_running:
+                self._forget(job)
+
+    def _job(self, text: str) -> _Job:
+        """The job of this text: one that waits or runs already, else a new one in the queue."""
+        job = self._jobs.get(text)
+        if job is None:
+            job = _Job(text, asyncio.get_running_loop().create_future())
+            self._jobs[text] = job
+            self._queue.append(job)
+            # At the loop's next turn: the worker must see the waiter that is being added.
+            asyncio.get_running_loop().call_soon(self._hop)
+        return job
+
+    def _forget(self, job: _Job) -> None:
+        if self._jobs.get(job.text) is job:
+            del self._jobs[job.text]
+
+    def _hop(self) -> None:
+        """Send a worker to the queue, if one is idle and something waits."""
+        if self._pool is None or self._model is None or not self._idle or not self._queue:
+            return
+        self._idle -= 1
+        loop = asyncio.get_running_loop()
+        hop = loop.run_in_executor(self._pool, self._drain, self._model, loop)
+        hop.add_done_callback(self._hopped)
+
+    def _hopped(self, _: "asyncio.Future[None]") -> None:
+        # A job queued after the worker had looked, but before this ran, saw no idle worker.
+        self._idle += 1
+        self._hop()
+
+    def _drain(self, model: Model, loop: asyncio.AbstractEventLoop) -> None:
+        """Run what waits until nothing does. In a worker thread."""
+        while True:
+            try:
+                job = self._queue.popleft()
+            except IndexError:
+                return
+            # Who has no waiter has left `_jobs`, so nobody can join it any more.
+            if job.waiters:
+                job.is_running = True
+                loop.call_soon_threadsafe(self._deliver, job, _run(model, job.text))
+
+    def _deliver(self, job: _Job, outcome: Vector | TierError | None) -> None:
+        self._forget(job)
+        _settle(job, outcome)
 
 
-def _settle(waiter: "asyncio.Future[Vector | None]", result: Vector | TierError | None) -> None:
-    if waiter.done():
+def _run(model: Model, text: str) -> Vector | TierError | None:
+    try:
+        return model.vector(text)
+    except TierError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - a worker that dies would leave its waiters waiting
+        return TierError(f"embedding failed: {error!r}")
+
+
+def _settle(job: _Job, outcome: Vector | TierError | None) -> None:
+    if job.future.done():
         return
-    if isinstance(result, TierError):
-        waiter.set_exception(result)
+    if isinstance(outcome, TierError):
+        job.future.set_exception(outcome)
+        job.future.exception()  # read here, so that one nobody waits for is not reported as lost
     else:
-        waiter.set_result(result)
+        job.future.set_result(outcome)

@@ -12,7 +12,7 @@ Rules of the file:
 import asyncio
 import base64
 import math
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -94,6 +94,10 @@ class OpenAiEmbedder:
         self._client: openai.AsyncOpenAI | None = None
         self._names_length: bool | None = None
         self._starting = asyncio.Lock()
+        # The client would take these two from the environment as well.
+        self._headers = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
+        if api_key is None:
+            self._headers["Authorization"] = openai.Omit()
         self.refused = 0
         """Texts the server would not embed."""
 
@@ -123,21 +127,14 @@ class OpenAiEmbedder:
                 await self._ask(self._client, PROBE, names_length=self._names_length)
 
     def _connect(self) -> openai.AsyncOpenAI:
-        # Given in full: what is None, the client takes from the environment, and so would send one
-        # server's credentials to another.
-        headers: dict[str, Any] = {
-            "OpenAI-Organization": openai.omit,
-            "OpenAI-Project": openai.omit,
-        }
-        if self._api_key is None:
-            headers["Authorization"] = openai.omit
+        # Never None: the client would take the key from the environment, and so send one server's
+        # credentials to another.
         return openai.AsyncOpenAI(
             base_url=self._base_url,
             api_key=self._api_key or "none",
             admin_api_key="",
             timeout=self._timeout_s,
             max_retries=self._max_retries,
-            default_headers=headers,
         )
 
     async def _must_name_length(self, client: openai.AsyncOpenAI) -> bool:
@@ -192,6 +189,7 @@ class OpenAiEmbedder:
                     dimensions=self._dimension if names_length else openai.omit,
                     # A third of the bytes of decimal numbers, and decoded in a third of the time.
                     encoding_format="base64",
+                    extra_headers=self._headers,
                 )
         except openai.APIStatusError as error:
             fault = _RefusedError if error.status_code in REFUSALS else TierError

@@ -36,6 +36,32 @@ def test_words_are_whole_words(question: str) -> None:
     assert narrowed(question) == (Directives(), "")
 
 
+@pytest.mark.parametrize(
+    ("word", "question", "expected"),
+    [
+        ("今天", "今天天气怎么样", True),
+        ("วันนี้", "อากาศวันนี้เป็นอย่างไร", True),
+        ("сегодня", "Что сегодня идёт?", True),
+        ("сегодня", "сегодняшний", False),
+        ("HEUTE", "Was läuft heute?", True),
+    ],
+)
+def test_words_of_any_script(word: str, question: str, expected: bool) -> None:
+    """Where a script does not set words apart, a word is found inside a sentence."""
+    rules = Admission(time_words=(word,))
+    _, reason = rules.narrow(Directives(), question=question, temperature=None, has_tools=False)
+
+    assert (reason != "") is expected
+
+
+def test_a_number_of_any_size_is_heat() -> None:
+    """JSON's numbers have no bound; what is shown of one does."""
+    reason = narrowed(temperature=10**400)[1]
+
+    assert reason.startswith("temperature 1000")
+    assert len(reason) < 30
+
+
 def test_heat_counts_above_the_limit_only() -> None:
     """At the limit an answer is kept, above it not; a temperature that is no number is nobody's."""
     assert narrowed(temperature=1.0)[1] == ""

@@ -72,6 +72,42 @@ def test_what_is_not_json_has_no_form(value: object) -> None:
         canonical([value])
 
 
+def test_names_are_composed_before_they_are_sorted() -> None:
+    """The order of names is that of their composed form."""
+    assert canonical({"e\u0301": 1, "f": 2}) == canonical({"é": 1, "f": 2})
+
+
+def test_names_that_become_one_are_refused() -> None:
+    """Two members must not become one: a value would be lost from the key."""
+    with pytest.raises(UncanonicalError, match="two names"):
+        canonical({"é": 1, "e\u0301": 2})
+
+
+@pytest.mark.parametrize("text", [rb'"\ud83d"', rb'"\udE00 1234567890123456789"', b"[NaN]", b"{"])
+def test_what_is_no_json_is_refused(text: bytes) -> None:
+    """Whichever parser reads it."""
+    with pytest.raises(ValueError, match="."):
+        loads(text)
+
+
+def test_half_a_pair_can_be_let_in() -> None:
+    """A client that cut a text inside an emoji still sent JSON."""
+    assert loads(rb'["\ud83d", 1]', lenient=True) == ["\ud83d", 1]
+    assert loads(rb'["\ud83d\ude00"]', lenient=True) == ["\U0001f600"]
+
+
+@pytest.mark.parametrize("lenient", [True, False])
+def test_nesting_is_refused_as_no_json(lenient: bool) -> None:
+    """No depth of nesting crashes the parser."""
+    with pytest.raises(ValueError, match="deep|recursion|Recursion"):
+        loads(b"[" * 200_000 + b"]" * 200_000, lenient=lenient)
+
+
+def test_of_two_names_the_last_counts() -> None:
+    """As with nearly every parser."""
+    assert loads(b'{"a": 1, "a": 2}') == {"a": 2}
+
+
 def test_depth_is_no_crash() -> None:
     """Nesting beyond any sense is refused, not a crash of the interpreter."""
     deep: list[Any] = []

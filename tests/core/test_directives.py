@@ -24,6 +24,8 @@ def test_no_headers_ask_for_nothing() -> None:
         ('max-age="60"', Directives(max_age=60)),
         ("max-age=60, max-age=30", Directives(max_age=30)),
         ("max-age=99999999999999", Directives(max_age=2**31)),
+        ("max-age=" + "9" * 5000, Directives(max_age=2**31)),
+        ("min-fresh=000000000000060", Directives(min_fresh=60)),
         ("min-fresh=5", Directives(min_fresh=5)),
         ("max-stale", Directives(max_stale=math.inf)),
         ("max-stale=10", Directives(max_stale=10)),
@@ -70,6 +72,9 @@ def test_modes(mode: str, expected: Directives) -> None:
         ("x-cache-mode", "fast"),
         ("x-cache-ttl", "0"),
         ("x-cache-ttl", "soon"),
+        ("x-cache-ttl", "1_000"),
+        ("x-cache-ttl", "-5"),
+        ("x-cache-ttl", "\u0663"),
         ("x-cache-threshold", "1.2"),
         ("x-cache-threshold", "nan"),
         ("x-cache-namespace", "a b"),
@@ -89,8 +94,10 @@ def test_a_session_is_checked() -> None:
     """A session's name is bounded, and absent means the default one."""
     assert session({}) == ""
     assert session({"x-session-id": "chat-7"}) == "chat-7"
-    with pytest.raises(BadRequestError):
-        session({"x-session-id": "x" * 129})
+    assert session({"x-session-id": " Y2hhdA+/== "}) == "Y2hhdA+/=="
+    for bad in ("x" * 257, "a b", "\u00e9", "a\x00"):
+        with pytest.raises(BadRequestError):
+            session({"x-session-id": bad})
 
 
 def test_tags_and_namespace() -> None:

@@ -69,3 +69,21 @@ def test_lifetimes(asked: Directives, model: str, namespace: str, expected: floa
     found = LIFETIMES.of(asked, model=model, namespace=namespace, path="chat.completions", now=0)
 
     assert found == (expected, expected + 10)
+
+
+@pytest.mark.parametrize(
+    ("asked", "now", "expected"),
+    [
+        (Directives(max_age=60, stale_if_error=30), 1070, True),
+        (Directives(max_age=60, stale_if_error=30), 1095, False),
+        (Directives(min_fresh=20, stale_if_error=30), 1095, True),
+        (Directives(min_fresh=20, stale_if_error=30), 1115, False),
+        (Directives(max_age=60), 1070, False),
+        (Directives(max_age=60, stale_if_error=1e6), 1200, False),
+    ],
+)
+def test_a_failure_widens_the_callers_own_limits(
+    asked: Directives, now: float, expected: bool
+) -> None:
+    """`stale-if-error` counts from where the caller's limits end (RFC 5861, 4), within keeping."""
+    assert may_serve_on_error(entry(), asked, now) is expected

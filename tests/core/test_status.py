@@ -40,6 +40,7 @@ def outcome(result: Result, **more: object) -> Outcome:
         ),
         (outcome(Result.BYPASS, reason="store"), "Reprise; fwd=bypass; detail=store"),
         (outcome(Result.MISS, reason="no-cache"), "Reprise; fwd=request; detail=no-cache"),
+        (outcome(Result.MISS, reason="not_cached", status=504), "Reprise; detail=not_cached"),
         (outcome(Result.MISS, reason="expired"), "Reprise; fwd=stale; detail=expired"),
         (
             outcome(Result.MISS, reason="number 5 != 7"),

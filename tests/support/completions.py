@@ -30,7 +30,7 @@ def last_text(body: Json) -> str:
     return str(content)
 
 
-def choice_for(body: Json, index: int, text: str) -> Json:
+def choice_for(index: int, text: str) -> Json:
     """A plain choice; the second one and later say which they are."""
     said = text if index == 0 else f"{text} ({index})"
     return {

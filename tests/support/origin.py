@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from aiohttp import web
 
 from tests.support import completions
-from tests.support.waiting import STEP_S, until, until_sync
+from tests.support.waiting import until, until_sync
 
 Json = dict[str, Any]
 Headers = tuple[tuple[str, str], ...]
@@ -41,8 +42,7 @@ class Gate:
     async def pass_through(self) -> None:
         """For the origin: wait here."""
         self._reached.set()
-        while not self._opened.is_set():
-            await asyncio.sleep(STEP_S)
+        await until(self._opened.is_set, "the gate's opening")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +142,7 @@ class ScriptedOrigin:
         """How often it was asked."""
         return len(self.requests)
 
-    def then(self, **act: Any) -> None:  # noqa: ANN401 - the fields of an act
+    def then(self, **act: Any) -> None:
         """One more act."""
         self.acts.append(Act(**act))
 
@@ -235,7 +235,7 @@ class ScriptedOrigin:
         choices = [
             completions.calling_choice(body, index)
             if act.calls
-            else completions.choice_for(body, index, text)
+            else completions.choice_for(index, text)
             for index in range(body.get("n") or 1)
         ]
         for choice in choices:
@@ -283,8 +283,7 @@ def scripted_origin() -> Iterator[ScriptedOrigin]:
         await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
         origin.port = runner.addresses[0][1]
         ready.set()
-        while not stop.is_set():
-            await asyncio.sleep(STEP_S)
+        await until(stop.is_set, "the test's end", patience_s=inf)
         await runner.cleanup()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="origin", daemon=True)

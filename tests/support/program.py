@@ -26,7 +26,7 @@ Json = dict[str, Any]
 KEY = "sk-test"
 
 
-def chat(text: str = "What is a cache?", **more: Any) -> Json:  # noqa: ANN401 - JSON is anything
+def chat(text: str = "What is a cache?", **more: Any) -> Json:
     """A chat completion request."""
     return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], **more}
 
@@ -41,7 +41,7 @@ def merged(base: Json, over: Mapping[str, Any]) -> Json:
     return result
 
 
-def settings(origin_url: str, directory: Path, **over: Any) -> Json:  # noqa: ANN401 - JSON
+def settings(origin_url: str, directory: Path, **over: Any) -> Json:
     """A configuration: files in the directory, exact tiers only unless the test says more."""
     base: Json = {
         "server": {"host": "127.0.0.1", "port": 0, "drain_s": 2},
@@ -157,7 +157,7 @@ def async_sdk(url: str, key: str = KEY, **headers: str) -> openai.AsyncOpenAI:
 class Serving(Protocol):
     """Starts a proxy before the test's origin, with what the configuration shall say else."""
 
-    def __call__(self, **over: Any) -> AbstractAsyncContextManager[Served]:  # noqa: ANN401 - JSON
+    def __call__(self, **over: Any) -> AbstractAsyncContextManager[Served]:
         """Use it in `async with`."""
         ...
 
@@ -190,7 +190,9 @@ class Process:
     @property
     def lines(self) -> list[Json]:
         """The log so far."""
-        whole = [line for line in self.log.read_bytes().splitlines(True) if line.endswith(b"\n")]
+        whole = [
+            line for line in self.log.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")
+        ]
         return [json.loads(line) for line in whole if line.startswith(b"{")]
 
     @property

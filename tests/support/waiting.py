@@ -10,9 +10,11 @@ PATIENCE_S = 20.0
 STEP_S = 0.005
 
 
-async def until(holds: Callable[[], bool], what: str = "it") -> None:
-    """Wait until it holds, letting the loop run."""
-    ends = time.monotonic() + PATIENCE_S
+async def until(
+    holds: Callable[[], bool], what: str = "it", *, patience_s: float = PATIENCE_S
+) -> None:
+    """Wait until it holds, letting the loop run. An event would belong to one loop only."""
+    ends = time.monotonic() + patience_s
     while not holds():
         if time.monotonic() > ends:
             raise AssertionError(f"{what} did not come about")

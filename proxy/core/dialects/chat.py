@@ -129,7 +129,7 @@ def _delivery(body: Json) -> tuple[bool, bool]:
         raise _UnknownShapeError("stream")
     if not isinstance(options, dict | None):
         raise _UnknownShapeError("stream_options")
-    return stream is True, bool(options) and options.get("include_usage") is True
+    return stream is True, options is not None and options.get("include_usage") is True
 
 
 def _split(messages: object) -> tuple[list[Any], list[Any], _Question]:

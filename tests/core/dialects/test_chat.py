@@ -1,5 +1,6 @@
 import typing
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -64,7 +65,7 @@ def test_two_values_are_two_scopes(name: str, values: list[Any]) -> None:
     assert one != other
 
 
-@given(st.sampled_from([n for n in NOT_KEYED if n not in {"stream_options"}]), json_values)
+@given(st.sampled_from([n for n in NOT_KEYED if not n.startswith("stream")]), json_values)
 def test_what_is_not_in_the_key_changes_nothing(name: str, value: Any) -> None:
     """Who asks, and how it is delivered, is no part of what is asked."""
     assert scope(chat(**{name: value})) == scope(chat())
@@ -105,6 +106,13 @@ DIFFERENT = [
 ]
 
 
+def deep(levels: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
 def test_shapes_of_conversations_are_different_scopes() -> None:
     """Instructions, turns, names, parts and their positions: none is lost in the key."""
     assert len({scope(body) for body in DIFFERENT}) == len(DIFFERENT)
@@ -117,6 +125,10 @@ def test_shapes_of_conversations_are_different_scopes() -> None:
         (chat(n=1), chat()),
         (chat(logprobs=False, frequency_penalty=0, stream=False, store=False), chat()),
         (chat(seed=None, tools=None), chat()),
+        (chat(n=1.0, presence_penalty=0.0), chat()),
+        (chat(stream=True, stream_options={"include_usage": True}), chat()),
+        (talk(asked([{**IMAGE, "prompt_cache_breakpoint": {}}])), talk(asked([IMAGE]))),
+        (talk(asked([{"type": "text", "text": "A"}]), asked("Q")), talk(asked("A"), asked("Q"))),
         (talk(asked("Q")), talk(asked([{"type": "text", "text": "Q"}]))),
         (talk(asked("Q")), talk(asked("Q", prompt_cache_breakpoint=True))),
         (talk(asked("Caf\u00e9")), talk(asked("Cafe\u0301"))),
@@ -129,7 +141,15 @@ def test_the_same_request_in_other_words(one: Json, other: Json) -> None:
     assert first.scope.key(first.question) == second.scope.key(second.question)
 
 
-@pytest.mark.parametrize(("one", "other"), [(chat(temperature=1), chat()), (chat(n=2), chat())])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (chat(temperature=1), chat()),
+        (chat(n=2), chat()),
+        (chat(n=True), chat()),
+        (chat(logprobs=0), chat()),
+    ],
+)
 def test_undocumented_defaults_stay_apart(one: Json, other: Json) -> None:
     """Absent is not 1 where the API documents no default."""
     assert scope(one) != scope(other)
@@ -177,7 +197,16 @@ def test_what_is_exact_only(body: Json, reason: str | None) -> None:
     ("body", "reason"),
     [
         (chat(store=True), "store"),
+        (chat(store=1), "store"),
         (chat(store=False), None),
+        (chat(store=None), None),
+        (chat(stream="yes"), "unreadable"),
+        (chat(stream=1), "unreadable"),
+        (chat(stream_options="x"), "unreadable"),
+        (chat("\ud83d"), "unreadable"),
+        (talk({"role": "system", "content": "\ud83d"}, asked("Q")), "unreadable"),
+        ({**chat(), "model": "\ud83d"}, "unreadable"),
+        (chat(tools=[{"deep": deep(2000)}]), "unreadable"),
         (chat(modalities=["text", "audio"], audio={"voice": "x"}), "modalities"),
         (chat(modalities=["text"]), None),
         (chat(web_search_options={}), "web_search_options"),
@@ -218,5 +247,28 @@ def test_usage_is_asked_for_once() -> None:
 @given(json_values)
 def test_any_object_is_read(value: Any) -> None:
     """Whatever JSON a body holds, it is read or passed on."""
-    for body in ({"model": "m", "messages": value}, talk(asked(value)), talk(value)):
+    for body in (
+        {"model": "m", "messages": value},
+        talk(asked(value)),
+        talk(asked(value), asked("Q")),
+        talk(asked([value]), asked("Q")),
+        talk({"role": "assistant", "content": "A", "tool_calls": value}, asked([value])),
+        talk(value),
+        chat(stream_options=value),
+        chat(stream=value),
+        {**chat(), "model": value},
+    ):
         read(body)
+
+
+@given(st.lists(texts, min_size=1, max_size=3), st.lists(texts, min_size=1, max_size=3))
+def test_a_key_is_one_text(one: list[str], other: list[str]) -> None:
+    """Two last messages share a key only when they are the same parts, up to Unicode's forms."""
+
+    def key(parts: list[str]) -> str:
+        reading = read(talk(asked([{"type": "text", "text": part} for part in parts])))
+        return reading.scope.key(reading.question)
+
+    same = [normalize("NFC", part) for part in one] == [normalize("NFC", part) for part in other]
+
+    assert same or key(one) != key(other)

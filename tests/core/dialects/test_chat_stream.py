@@ -1,9 +1,12 @@
+import json
 from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai import omit
+from openai.lib._parsing import parse_chat_completion
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
@@ -38,12 +41,14 @@ tokens = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, 
 @st.composite
 def choices(draw: Any, index: int) -> Json:
     words = draw(tokens)
-    content = draw(st.sampled_from([None, "".join(words)]))
+    content = draw(st.sampled_from([None, "".join(words), draw(texts)]))
     message: Json = {"role": "assistant", "content": content, "refusal": draw(st.none() | texts)}
     if draw(st.booleans()):
         message["tool_calls"] = draw(st.lists(calls, min_size=1, max_size=3))
     if draw(st.booleans()):
         message["reasoning_content"] = draw(texts)
+    if draw(st.booleans()):
+        message["function_call"] = {"name": "f", "arguments": draw(texts)}
     logprobs = None
     if draw(st.booleans()):
         logprobs = {
@@ -67,7 +72,8 @@ def answers(draw: Any) -> Json:
         "choices": [draw(choices(index)) for index in range(draw(st.integers(1, 3)))],
     }
     if draw(st.booleans()):
-        answer["usage"] = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+        counted = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+        answer["usage"] = draw(st.sampled_from([None, counted]))
     for name, value in draw(unknown).items():
         answer[name] = value
     for choice in answer["choices"]:
@@ -91,17 +97,138 @@ def test_the_sdk_reaches_the_same_object(answer: Json) -> None:
     state = ChatCompletionStreamState()
     for frame in unfold(answer, include_usage=True):
         state.handle_chunk(ChatCompletionChunk.model_validate_json(frame))  # type: ignore[unused-awaitable]
-    streamed = state.get_final_completion()
-    whole = ChatCompletion.model_validate(answer)
+    streamed = state.get_final_completion().to_dict(exclude_unset=False)
+    whole = parse_chat_completion(
+        response_format=omit,
+        input_tools=omit,
+        chat_completion=ChatCompletion.model_validate(answer),
+    ).to_dict(exclude_unset=False)
 
-    assert [c.message.content for c in streamed.choices] == [
-        c.message.content for c in whole.choices
+    for choice in streamed["choices"]:  # type: ignore[attr-defined]
+        for call in choice["message"]["tool_calls"] or ():
+            del call["index"]  # the accumulator leaves it there
+    assert streamed == whole
+
+
+@given(answers())
+def test_usage_comes_last_and_only_when_asked(answer: Json) -> None:
+    """Asked: null in every chunk but one of its own. Not asked: the field is in none."""
+    silent = [orjson.loads(frame) for frame in unfold(answer, include_usage=False)]
+    telling = [orjson.loads(frame) for frame in unfold(answer, include_usage=True)]
+
+    assert not any("usage" in chunk for chunk in silent)
+    if answer.get("usage"):
+        assert telling[-1]["choices"] == []
+        assert [chunk["usage"] for chunk in telling] == [
+            *[None] * (len(telling) - 1),
+            answer["usage"],
+        ]
+
+
+def test_a_stream_has_openais_form() -> None:
+    """Role, words, finish, usage; the fields that OpenAI sends, in its order."""
+    answer: Json = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hi there", "refusal": None},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    }
+    head = b'{"id":"chatcmpl-1","created":1,"model":"m","object":"chat.completion.chunk","usage":'
+
+    def part(delta: bytes, finish: bytes = b"null") -> bytes:
+        choice = b'{"index":0,"delta":%s,"logprobs":null,"finish_reason":%s}' % (delta, finish)
+        return head + b'null,"choices":[%s]}' % choice
+
+    assert unfold(answer, include_usage=True) == [
+        part(b'{"role":"assistant","content":"","refusal":null}'),
+        part(b'{"content":"Hi"}'),
+        part(b'{"content":" there"}'),
+        part(b"{}", b'"stop"'),
+        head + b'{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3},"choices":[]}',
     ]
-    assert [c.message.refusal for c in streamed.choices] == [
-        c.message.refusal for c in whole.choices
+
+
+def deltas(answer: Json) -> list[Json]:
+    chunks = [orjson.loads(frame) for frame in unfold(answer, include_usage=False)]
+    return [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+
+
+def said(**message: Any) -> Json:
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+
+
+def test_a_thought_comes_before_what_is_said() -> None:
+    """As the origins that think stream it."""
+    found = deltas(said(role="assistant", content="Yes.", reasoning="Hm."))
+
+    assert found[1:-1] == [{"reasoning": "Hm."}, {"content": "Yes."}]
+
+
+def test_a_tool_call_begins_with_its_head() -> None:
+    """Index, id, type and name first, then the arguments in pieces."""
+    function = {"name": "f", "arguments": '{"a": 1}'}
+    call = {"id": "x", "type": "function", "function": function}
+    found = deltas(said(role="assistant", content=None, tool_calls=[call]))
+
+    assert found[0] == {"role": "assistant", "content": None}
+    assert found[1] == {
+        "tool_calls": [{**call, "index": 0, "function": {**function, "arguments": ""}}]
+    }
+    assert found[2:-1] == [
+        {"tool_calls": [{"index": 0, "function": {"arguments": text}}]} for text in ['{"a":', " 1}"]
     ]
-    assert [c.logprobs for c in streamed.choices] == [c.logprobs for c in whole.choices]
-    assert streamed.usage == whole.usage
+
+
+@pytest.mark.parametrize("field", ["content", "refusal"])
+def test_log_probabilities_come_with_their_tokens(field: str) -> None:
+    """One piece a token; the tokens that share a character come together."""
+    spelled = ["Oh", " ", "🎉", "!"]
+    parts = [b"Oh", b" ", "🎉".encode()[:2], "🎉".encode()[2:], b"!"]
+    entries = [{"token": repr(part), "bytes": list(part), "logprob": -1.0} for part in parts]
+    answer = said(role="assistant", content=None, **{field: "".join(spelled)})
+    choice = answer["choices"][0]
+    choice["logprobs"] = {"content": None, "refusal": None, field: entries}
+    chunks = [orjson.loads(frame)["choices"][0] for frame in unfold(answer, include_usage=False)]
+
+    assert [chunk["delta"][field] for chunk in chunks[1:-1]] == spelled
+    assert [len(chunk["logprobs"][field]) for chunk in chunks[1:-1]] == [1, 1, 2, 1]
+    assert fold(unfold(answer, include_usage=False)) == answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"object": "chat.completion", "choices": []},
+        {"object": "chat.completion", "choices": [], "usage": {"total_tokens": 1}},
+        said(),
+        said(content=[{"type": "text", "text": "a"}]),
+        said(content="a", tool_calls=[]),
+        said(content="a", tool_calls=None, audio=None),
+        said(tool_calls=[{"id": "a", "type": "custom", "custom": {"name": "n", "input": "i"}}]),
+        said(tool_calls=[{"id": "a", "function": {"name": "n", "arguments": {"a": 1}}}]),
+        said(content="a", annotations=[{"type": "url_citation", "index": 0}, {"index": 0}]),
+        {**said(content="a"), "citations": ["u"], "x": {"y": None}, "choices_": 1},
+    ],
+)
+def test_odd_answers_survive(answer: Json) -> None:
+    """No choices, parts for content, custom tools, arguments that are no text."""
+    assert fold(unfold(answer, include_usage=True)) == answer
+
+
+@pytest.mark.parametrize("choices", [[7], [{}], [{"message": "no"}], [{"message": None}], None])
+def test_a_malformed_answer_still_streams(choices: object) -> None:
+    """It streams as what can be read of it; it was never kept."""
+    assert unfold({"choices": choices}, include_usage=True)
 
 
 def frames(*deltas: Json, **more: Any) -> list[bytes]:
@@ -259,3 +386,189 @@ def test_all_text_is_counted() -> None:
     message = {"content": "a", "tool_calls": [{"function": {"arguments": "{}"}}]}
 
     assert text_of({"choices": [{"message": message}]}) == "a\n{}"
+
+
+def message(*deltas: Json) -> Json:
+    found: Json = fold(frames(*deltas))["choices"][0]["message"]
+    return found
+
+
+def call(arguments: str, **more: Any) -> Json:
+    name = more.pop("name", None)
+    function = {"arguments": arguments} if name is None else {"name": name, "arguments": arguments}
+    return {"tool_calls": [{**more, "function": function}]}
+
+
+@pytest.mark.parametrize("index", [{}, {"index": 0}])
+def test_calls_without_an_index_of_their_own_are_told_by_their_ids(index: Json) -> None:
+    """Some origins send whole calls, all of index 0, or none."""
+    found = message(call("{}", id="a", name="f", **index), call("[]", id="b", name="g", **index))
+
+    assert [(c["id"], c["function"]["arguments"]) for c in found["tool_calls"]] == [
+        ("a", "{}"),
+        ("b", "[]"),
+    ]
+
+
+def test_parts_of_a_call_without_an_index_belong_to_the_last() -> None:
+    """There is no other they could mean."""
+    found = message(call("{", id="a", name="f"), call("}"))
+
+    assert found["tool_calls"] == [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]
+
+
+def test_names_and_ids_told_again_are_told_once() -> None:
+    """Some origins repeat them in every part, or send them empty."""
+    found = message(
+        call("{", index=0, id="a", type="function", name="f"),
+        call("", index=0, id="", type="function", name="f"),
+        call("}", index=0, id="a", type="function", name=""),
+    )
+
+    assert found["tool_calls"] == [
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    ]
+
+
+def test_a_new_id_alone_is_no_new_call() -> None:
+    """Some origins invent one for every part."""
+    found = message(call("{", index=0, id="a", name="f"), call("}", index=0, id="b"))
+
+    assert [c["function"]["arguments"] for c in found["tool_calls"]] == ["{}"]
+
+
+def test_null_content_and_empty_content_differ() -> None:
+    """Whichever the origin said."""
+    assert message({"role": "assistant", "content": None}) == {"role": "assistant", "content": None}
+    assert message({"content": ""}, {"content": None}) == {"content": ""}
+
+
+def test_choices_may_be_interleaved() -> None:
+    """They come out by index, each with its own text, end and log-probabilities."""
+    parts = [(1, "a", None), (0, "b", None), (1, "c", "length"), (0, "d", "stop")]
+    found = fold(
+        orjson.dumps(
+            {
+                "choices": [
+                    {
+                        "index": index,
+                        "delta": {"content": text},
+                        "finish_reason": finish,
+                        "logprobs": {"content": [{"token": text}], "refusal": None},
+                    }
+                ]
+            }
+        )
+        for index, text, finish in parts
+    )
+
+    assert found["choices"] == [
+        {
+            "index": index,
+            "message": {"content": text},
+            "finish_reason": finish,
+            "logprobs": {"content": [{"token": token} for token in text], "refusal": None},
+        }
+        for index, text, finish in [(0, "bd", "stop"), (1, "ac", "length")]
+    ]
+
+
+def test_fields_of_the_chunk_are_not_joined() -> None:
+    """The last value counts, null is none, and an object's fields add up."""
+    found = fold(
+        [
+            b'{"model":"m","provider":"p","citations":["a"],"x":{"id":1},"usage":null,"choices":[]}',
+            b'{"model":"m","provider":"p","citations":["a","b"],"x":{"n":2},"fp":null,"choices":[]}',
+            b'{"model":null,"choices":[],"usage":{"total_tokens":3}}',
+        ]
+    )
+
+    assert found == {
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [],
+        "usage": {"total_tokens": 3},
+        "provider": "p",
+        "citations": ["a", "b"],
+        "x": {"id": 1, "n": 2},
+        "fp": None,
+    }
+
+
+def test_halves_of_a_character_are_joined() -> None:
+    """An origin may cut between the two escapes of an emoji; one that has lost a half is refused."""
+    high = rb'{"choices":[{"index":0,"delta":{"content":"\ud83c"},"finish_reason":null}]}'
+    low = rb'{"choices":[{"index":0,"delta":{"content":"\udf89"},"finish_reason":"stop"}]}'
+
+    assert fold([high, low])["choices"][0]["message"] == {"content": "🎉"}
+    assert progress(high, low, b"[DONE]").is_complete
+    assert refresh(b'{"created":1,"a":"\\ud83c"}', Stamp("x", 9)) == b'{"created":9,"a":"\\ud83c"}'
+    with pytest.raises(UnreadableFrameError):
+        fold([high])
+
+
+def test_a_large_number_stays_itself() -> None:
+    """Beyond 64 bits too."""
+    assert fold([b'{"seed":123456789012345678901,"choices":[]}'])["seed"] == 123456789012345678901
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"content": "a"}, {"content": [{"type": "text", "text": "b"}]}],
+        [{"content": [{"type": "text"}]}, {"content": [{"type": "text"}]}],
+        [{"x": "a"}, {"x": {"b": 1}}],
+        [{"tool_calls": [7]}],
+        [{"tool_calls": [{"function": {"arguments": "{}"}, "index": 0}, {"index": "one"}]}, 7],
+        ["text"],
+    ],
+)
+def test_what_cannot_be_merged_is_refused(parts: list[Any]) -> None:
+    """An answer that we would have to guess is not kept."""
+    with pytest.raises(UnreadableFrameError):
+        fold(frames(*parts))
+
+
+@pytest.mark.parametrize(
+    "choice", [b'{"index":"0","delta":{}}', b'{"index":true}', b'{"message":{}}', b"7"]
+)
+def test_what_is_no_choice_of_a_stream_is_refused(choice: bytes) -> None:
+    """An index is a number, and a whole message is no delta."""
+    with pytest.raises(UnreadableFrameError):
+        fold([b'{"choices":[' + choice + b"]}"])
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"id":"old","created":1,"service_tier":"flex","model":"m"}',
+        b'{ "id": "old", "object": "o", "created": 1, "model": "m", "service_tier": "flex" }',
+        b'{"id":"old","service_tier":"flex","created":1,"model":"m"}',
+        b'{"model":"m","created":1,"service_tier":null,"id":"old"}',
+    ],
+)
+def test_the_tier_of_the_first_call_is_not_replayed(payload: bytes) -> None:
+    """It says how that call was served and billed. Wherever the fields stand."""
+    found = orjson.loads(refresh(payload, Stamp("new", 9)))
+
+    assert "service_tier" not in found
+    assert (found["id"], found["created"], found["model"]) == ("new", 9, "m")
+
+
+json_objects = st.dictionaries(
+    st.sampled_from(["id", "object", "created", "model", "service_tier", "x", "service_tier2"]),
+    json_values | st.sampled_from(["created", '"id":"a"', "chat.completion"]),
+)
+
+
+@given(json_objects, st.booleans())
+def test_refreshing_by_bytes_is_refreshing_by_parsing(value: Json, *, is_loose: bool) -> None:
+    """The short way never finds what is not the payload's own id, time or tier."""
+    payload = json.dumps(value, separators=(", ", ": ") if is_loose else (",", ":")).encode()
+    expected = {name: field for name, field in value.items() if name != "service_tier"}
+    if "id" in value:
+        expected["id"] = "new"
+    if "created" in value:
+        expected["created"] = 9
+
+    assert json.loads(refresh(payload, Stamp("new", 9))) == expected
