@@ -15,7 +15,7 @@ from proxy.core.reading import Understood, understand
 from proxy.core.status import headers
 
 ENGLISH = "The order was sent on Tuesday, and the parcel will arrive within three working days. "
-CHINESE = "订单已于星期二发出，包裹将在三个工作日内送达。请耐心等待，谢谢您的支持与理解。"
+CHINESE = "订单已于星期二发出。包裹将在三个工作日内送达。请耐心等待。谢谢您的支持与理解。"
 RULES = Admission(time_words=("today", "right now", "latest", "this week", "this year"))
 
 

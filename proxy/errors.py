@@ -85,6 +85,13 @@ class NotFoundError(ApiError):
     kind = "invalid_request_error"
 
 
+class NotAllowedError(ApiError):
+    """The caller's fault: not with this method."""
+
+    status = 405
+    kind = "invalid_request_error"
+
+
 class TooLargeError(ApiError):
     """The caller's fault: the body is over the configured limit."""
 

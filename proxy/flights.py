@@ -6,12 +6,16 @@ that others wait for. Every listener reads the same bytes from the first one on,
 Why a flight stays for a moment after it has landed: a request looks in the tiers, finds nothing,
 and joins. If the flight lands and stores its answer between those two steps, the request would
 start a second call for an answer that is already there. A lookup never takes longer than the
-cache's deadline, so a flight that lingers that long is seen by all who missed its answer.
+cache's deadline, so a flight that lingers that long is seen by all who missed its answer. Who comes
+after it has landed missed nothing: an answer that was not kept, or is too old by now, is no answer
+to him.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
+from math import inf
+from time import perf_counter
 from typing import Any
 
 from proxy.core.recording import Head, Landing, Recording
@@ -63,6 +67,10 @@ class Flight:
     def is_joinable(self) -> bool:
         """Whether a caller who joins now still gets a whole answer from its first byte."""
         return self._forgotten == 0 and self._error is None
+
+    def was_under_way(self, since: float) -> bool:
+        """Whether its answer was still to come at that time of `perf_counter`."""
+        return self._over_at > since
 
     @property
     def is_over(self) -> bool:
@@ -143,6 +151,7 @@ class Flight:
         if self._landing is None and self._error is None:
             self._error = BrokenStreamError("the call was given up")
         self._is_over = True
+        self._over_at = min(self._over_at, perf_counter())
         self._announce()
 
     def _begin(self, reply: OriginReply) -> None:
@@ -192,10 +201,12 @@ class Flights:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def find(self, key: str) -> Flight | None:
-        """The flight of this key that a caller can still join."""
+    def find(self, key: str, since: float) -> Flight | None:
+        """The flight of this key that a caller can still join who came at that `perf_counter`."""
         flight = self._by_key.get(key)
-        return flight if flight is not None and flight.is_joinable else None
+        if flight is None or not flight.is_joinable or not flight.was_under_way(since):
+            return None
+        return flight
 
     def launch(self, flight: Flight, work: Coroutine[Any, Any, None]) -> None:
         """Run the call, and what is to be done with its answer."""

@@ -175,7 +175,7 @@ class Gateway:
                 code="not_cached",
                 headers={"x-should-retry": "false"},
             )
-        flight, result = self._board(request, dialect, call, seen)
+        flight, result = self._board(request, dialect, call, seen, exchange.began)
         exchange.learn(result=result)
         with self._flights.listening(flight) as seat:
             try:
@@ -187,8 +187,12 @@ class Gateway:
             exchange.learn(upstream_status=head.status, status=head.status)
             if head.status in FAILURES and seen.stale is not None:
                 yield self._stand_in(request, dialect, seen, exchange)
-            else:
-                yield await self._relay(request, dialect, flight, seat, head, exchange)
+                return
+            try:
+                reply = await self._relay(request, dialect, flight, seat, head, exchange)
+            except UnreachableError as error:
+                reply = self._stand_in(request, dialect, seen, exchange, error)
+            yield reply
 
     def _stand_in(
         self,
@@ -207,13 +211,13 @@ class Gateway:
         raise UnreachableError(str(error), code="upstream_broken") from error
 
     def _board(
-        self, request: CacheRequest, dialect: Dialect, call: Call, seen: Seen
+        self, request: CacheRequest, dialect: Dialect, call: Call, seen: Seen, since: float
     ) -> tuple[Flight, Result]:
         """The flight under way, or a new one; a caller who wants his own answer flies alone."""
         asked = request.directives
         is_shareable = asked.read and asked.write and not asked.private
         key = f"{request.key}:{call.credential}" if is_shareable else None
-        if key is not None and (flight := self._flights.find(key)) is not None:
+        if key is not None and (flight := self._flights.find(key, since)) is not None:
             return flight, Result.COALESCED
         recording = Recording(dialect, self._max_entry_bytes)
         flight = Flight(key, recording, self._max_entry_bytes)

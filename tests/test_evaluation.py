@@ -19,7 +19,7 @@ from proxy.evaluation import (
 )
 
 SAME = {"id": "same", "a": "How do I reset my password?", "b": "How can I reset my password?"}
-OTHER = {"id": "other", "a": "Who won the 2018 World Cup?", "b": "Who won the 2022 World Cup?"}
+OTHER = {"id": "other", "a": "How do I enable dark mode?", "b": "How do I disable dark mode?"}
 
 
 def write(path: Path, *rows: Any) -> Path:
@@ -37,13 +37,13 @@ async def rule(path: Path, kind: Kind, config: Config | None = None) -> list[Rul
 
 
 async def test_pairs(tmp_path: Path) -> None:
-    """A rewording is served with the first question's answer; another number is not, and why."""
+    """A rewording is served with the first question's answer; its opposite is not, and why."""
     file = write(tmp_path / "pairs_x.jsonl", {**SAME, "label": 1}, {**OTHER, "label": 0})
     same, other = await rule(file, Kind.PAIRS)
 
     assert (same.served, same.right, same.reason) == (True, True, "vector")
     assert (other.served, other.right) == (False, False)
-    assert other.reason.startswith("number")
+    assert other.reason.startswith("opposite")
     assert (same.similarity or 0) > 0.9
     assert other.latency_s > 0
 
@@ -101,8 +101,8 @@ async def test_stream(tmp_path: Path) -> None:
     rulings = await evaluate(sample, Config())
     report = score(sample, rulings)
 
-    assert [False, True, True] == [ruling.served for ruling in rulings]
-    assert [False, True, False] == [ruling.right for ruling in rulings]
+    assert [ruling.served for ruling in rulings] == [False, True, True]
+    assert [ruling.right for ruling in rulings] == [False, True, False]
     assert (report["served_share"], report["first_served"], report["rows"]) == (1.0, 1, 3)
     assert report["wrong_share"] == pytest.approx(1 / 3)
     assert report["wrong_hit_share"] == 0.5
@@ -146,8 +146,8 @@ def test_limit(tmp_path: Path) -> None:
     spread = read_set(write(tmp_path / "p.jsonl", *pairs), Kind.PAIRS, limit=4)
     first = read_set(write(tmp_path / "s.jsonl", *stream), Kind.STREAM, limit=4)
 
-    assert ["0", "2", "5", "7"] == [case.id for case in spread.cases]
-    assert ["0", "1", "2", "3"] == [case.id for case in first.cases]
+    assert [case.id for case in spread.cases] == ["0", "2", "5", "7"]
+    assert [case.id for case in first.cases] == ["0", "1", "2", "3"]
     assert (spread.of, first.of) == (10, 10)
 
 
@@ -159,10 +159,10 @@ def test_ambiguous(tmp_path: Path) -> None:
     counted = read_set(file, Kind.PAIRS)
     left_out = read_set(file, Kind.PAIRS, leave_out_ambiguous=True)
 
-    assert [False, False] == [case.good for case in counted.cases]
-    assert ["other"] == [case.id for case in left_out.cases]
-    assert {"rows": 1, "treatment": "counted_as_0"} == score(counted, [])["ambiguous"]
-    assert {"rows": 1, "treatment": "left_out"} == score(left_out, [])["ambiguous"]
+    assert [case.good for case in counted.cases] == [False, False]
+    assert [case.id for case in left_out.cases] == ["other"]
+    assert score(counted, [])["ambiguous"] == {"rows": 1, "treatment": "counted_as_0"}
+    assert score(left_out, [])["ambiguous"] == {"rows": 1, "treatment": "left_out"}
 
 
 @pytest.mark.parametrize(
@@ -206,9 +206,9 @@ def test_sets_in(tmp_path: Path) -> None:
     for name in ("pairs_b.jsonl.gz", "pairs_a.jsonl", "conv_c.jsonl", "stream_d.jsonl", "pairs.md"):
         (tmp_path / name).touch()
 
-    assert [
+    assert [(path.name, kind) for path, kind in sets_in(tmp_path)] == [
         ("conv_c.jsonl", Kind.CONVERSATIONS),
         ("pairs_a.jsonl", Kind.PAIRS),
         ("pairs_b.jsonl.gz", Kind.PAIRS),
         ("stream_d.jsonl", Kind.STREAM),
-    ] == [(path.name, kind) for path, kind in sets_in(tmp_path)]
+    ]

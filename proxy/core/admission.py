@@ -136,8 +136,11 @@ def _phrase(words: str) -> Phrase:
 
 
 def _is_spaced(char: str) -> bool:
-    """Whether words of its script stand apart: letters without case (Chinese, Thai) do not."""
-    return unicodedata.category(char) != "Lo"
+    """Whether words of its script stand apart: letters without case, as in Chinese, do not.
+
+    Nor do the marks on such letters, as in Thai. Marks on letters with case are composed with them.
+    """
+    return unicodedata.category(char) not in {"Lo", "Mn", "Mc"}
 
 
 def _first_of(phrases: tuple[Phrase, ...], text: str) -> str | None:

@@ -39,12 +39,10 @@ def passes_mod97(text: str) -> bool:
 
 
 def _holds_an_iban(text: str) -> bool:
-    """Capital words behind an IBAN look like more of it: each group may be the last."""
-    groups = text.split(" ")
-    return any(
-        len("".join(groups[:end])) >= _SHORTEST_IBAN and passes_mod97("".join(groups[:end]))
-        for end in range(1, len(groups) + 1)
-    )
+    """Capital words behind an IBAN look like more of it: its country says where it ends."""
+    compact = text.replace(" ", "")
+    length = _IBAN_LENGTHS.get(compact[:2], len(compact) + 1)
+    return length <= len(compact) and passes_mod97(compact[:length])
 
 
 def _is_social_security_number(text: str) -> bool:
@@ -52,8 +50,34 @@ def _is_social_security_number(text: str) -> bool:
     return area not in {"000", "666"} and area < "900" and group != "00" and serial != "0000"
 
 
-_SHORTEST_IBAN: Final = 15
-"""Norway's."""
+_IBAN_LENGTHS: Final = {
+    country: int(length)
+    for length, countries in (
+        line.split(maxsplit=1)
+        for line in """
+            15 NO
+            16 BE
+            18 DK FK FI FO GL NL SD
+            19 MK SI
+            20 AT BA EE KZ LT LU MN XK
+            21 CH HR LI LV
+            22 BG BH CR DE GB GE IE ME RS VA
+            23 AE GI IL IQ OM SO TL
+            24 AD CZ ES MD PK RO SA SE SK TN VG YE
+            25 LY PT ST
+            26 IS TR
+            27 BI DJ FR GR IT MC MR SM
+            28 AL AZ BY CY DO GT HN HU LB NI PL SV
+            29 BR EG PS QA UA
+            30 JO KW MU
+            31 MT SC
+            32 LC
+            33 RU
+        """.strip().splitlines()
+    )
+    for country in countries.split()
+}
+"""Characters of an IBAN by country (SWIFT's IBAN registry)."""
 
 
 def _shape(first: str, not_before: str, rest: str) -> re.Pattern[str]:

@@ -71,8 +71,9 @@ class Recorder:
     def _take(self, event: Event) -> None:
         self._has_failed = self._has_failed or event.name == "error"
         self._progress.feed(event.data)
-        self._has_ended = self._progress.is_complete or event.data == self._dialect.end_marker
-        if event.data != self._dialect.end_marker:
+        is_end = event.data.strip() == self._dialect.end_marker
+        self._has_ended = is_end or self._progress.is_complete
+        if not is_end:
             self._keep(event.data, size=len(event.data))
 
     def _keep(self, frame: bytes, size: int) -> None:

@@ -142,7 +142,7 @@ class RedisTier:
         with _mapped():
             if self._client is None:
                 self._client = Redis.from_pool(self._pool())
-            await self._redis.execute_command("PING")
+            await self._ask("PING")
 
     def _pool(self) -> BlockingConnectionPool:
         # One retry at once, for a pooled connection that the server has closed; never for a
@@ -167,7 +167,7 @@ class RedisTier:
     async def get(self, scope: str, key: str) -> Entry | None:
         """The entry of this key if it is in this scope and not past `kept_until`."""
         with _mapped():
-            data = await self._redis.execute_command("GET", self._entry_prefix + key)
+            data = await self._ask("GET", self._entry_prefix + key)
         entry = self._decode(key, data)
         return entry if entry is not None and entry.scope == scope else None
 
@@ -212,7 +212,7 @@ class RedisTier:
         """Id and description of what the selector may mean, page by page."""
         for at in range(0, len(selector.ids), SCAN):
             ids = selector.ids[at : at + SCAN]
-            about = await self._redis.execute_command("HMGET", self._about, *ids)
+            about = await self._ask("HMGET", self._about, *ids)
             yield [
                 (entry_id.encode(), found)
                 for entry_id, found in zip(ids, about, strict=True)
@@ -220,7 +220,7 @@ class RedisTier:
             ]
         cursor: int | None = None if selector.ids else 0
         while cursor is not None:
-            after, page = await self._redis.hscan(self._about, cursor, count=SCAN)
+            after, page = await self._ask("HSCAN", self._about, cursor, "COUNT", SCAN)
             cursor = int(after) or None
             yield list(page.items())
 
@@ -230,7 +230,7 @@ class RedisTier:
         with _mapped():
             while page := int(await self._script(_EXPIRE, self._entry_prefix, now, PAGE)):
                 expired += page
-            await self._redis.execute_command("XTRIM", self._log, "MAXLEN", self._log_records)
+            await self._ask("XTRIM", self._log, "MAXLEN", self._log_records)
         return expired
 
     async def changes(self, after: str | None, limit: int) -> Changes:
@@ -245,28 +245,21 @@ class RedisTier:
             if match is None:
                 return await self._scan(await self._head(), "", limit, reset=True)
             position, last_id = match.groups()
-            is_start = position == START
-            # One more than asked for says whether there is more; the position's own comes first.
-            records = await self._redis.xrange(self._log, min=position, count=limit + 2)
-            if (
-                records[:1]
-                and (is_start or _text(records[0][0]) != position)
-                or (not records and not is_start)
-            ):
+            # The position's own record comes first; one more than asked says whether there is more.
+            records = await self._ask("XRANGE", self._log, position, "+", "COUNT", limit + 2)
+            if [_text(at) for at, _ in records[:1]] != [at for at in [position] if at != START]:
                 return await self._scan(await self._head(), "", limit, reset=True)
             if last_id is not None:
                 return await self._scan(position, last_id, limit)
             return await self._tail(records[1:], position, limit)
 
     async def _head(self) -> str:
-        last = await self._redis.xrevrange(self._log, count=1)
+        last = await self._ask("XREVRANGE", self._log, "+", "-", "COUNT", 1)
         return _text(last[0][0]) if last else START
 
     async def _scan(self, head: str, last_id: str, limit: int, *, reset: bool = False) -> Changes:
         after = f"({last_id}" if last_id else "-"
-        ids = await self._redis.execute_command(
-            "ZRANGE", self._vectors, after, "+", "BYLEX", "LIMIT", 0, limit
-        )
+        ids = await self._ask("ZRANGE", self._vectors, after, "+", "BYLEX", "LIMIT", 0, limit)
         found = await self._added(ids)
         items = tuple(item for item in found.values() if item is not None)
         if len(ids) == limit:
@@ -289,7 +282,7 @@ class RedisTier:
         if not ids:
             return {}
         keys = [self._entry_prefix + _text(entry_id) for entry_id in ids]
-        found = await self._redis.execute_command("MGET", *keys)
+        found = await self._ask("MGET", *keys)
         return {
             entry_id: _change(self._decode(_text(entry_id), data))
             for entry_id, data in zip(ids, found, strict=True)
@@ -314,6 +307,9 @@ class RedisTier:
         if self._client is None:
             raise TierError("redis: not started")
         return self._client
+
+    async def _ask(self, *command: Any) -> Any:  # noqa: ANN401 - as Redis answers
+        return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
 
     async def _script(self, script: str, *args: Any) -> Any:  # noqa: ANN401 - as Redis answers
         return await self._redis.register_script(script)(keys=self._keys, args=args)

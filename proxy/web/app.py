@@ -11,7 +11,14 @@ from aiohttp import web
 
 from proxy.core.dialects.chat import Chat
 from proxy.core.model import Outcome, Result
-from proxy.errors import ApiError, BadRequestError, NotFoundError, TooLargeError, described
+from proxy.errors import (
+    ApiError,
+    BadRequestError,
+    NotAllowedError,
+    NotFoundError,
+    TooLargeError,
+    described,
+)
 from proxy.runtime import Runtime
 from proxy.web import cached, health, passthrough, reply
 from proxy.web.keys import REQUEST_ID, RUNTIME
@@ -74,6 +81,12 @@ def _mapped(request: web.Request, error: web.HTTPException) -> ApiError:
             return NotFoundError(
                 f"There is nothing at {request.path}; the API is under {passthrough.API_ROOT}/.",
                 code="not_found",
+            )
+        case 405:
+            return NotAllowedError(
+                f"{request.path} does not take {request.method}.",
+                code="method_not_allowed",
+                headers={"allow": error.headers.get("allow", "")},
             )
         case 413:
             limit = request.app[RUNTIME].config.server.max_body_bytes

@@ -15,10 +15,10 @@ PAIRS = [
     },
     {
         "id": "other",
-        "a": "How many moons does Mars have?",
-        "b": "How many moons does Jupiter have?",
+        "a": "How do I enable dark mode?",
+        "b": "How do I disable dark mode?",
         "label": 0,
-        "category": "name",
+        "category": "opposite",
     },
 ]
 TURNS = [{"role": "user", "content": "What is a lake?"}]
@@ -56,11 +56,11 @@ def test_json_and_dump(tmp_path: Path) -> None:
     assert (report["rows"], report["served_share"], report["wrong_share"]) == (2, 1.0, 0.0)
     assert report["by_category"]["reworded"]["hit_rate"] == 1.0
     assert set(report["latency_ms"]) == {"p50", "p99"}
-    assert [("same", 1, True), ("other", 0, False)] == [
+    assert [
         (row["id"], row["label"], row["served"]) for row in dumped
-    ]
+    ] == [("same", 1, True), ("other", 0, False)]
     assert {"similarity", "reason", "latency_s"} < set(dumped[1])
-    assert dumped[1]["reason"].startswith("name")
+    assert dumped[1]["reason"].startswith("opposite")
 
 
 def test_table(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_stream_and_conversations(tmp_path: Path) -> None:
 
 
 def test_all(tmp_path: Path) -> None:
-    """All sets of a folder are sampled and printed together; one without labels is skipped, aloud."""
+    """All sets of a folder are sampled; one without labels is skipped, and that is said."""
     write(tmp_path / "pairs_x.jsonl", *PAIRS, *PAIRS)
     write(tmp_path / "conv_x.jsonl", {"a": TURNS, "b": TURNS, "label": 1})
     write(tmp_path / "conv_nothing.jsonl", {"messages": TURNS})
@@ -100,7 +100,7 @@ def test_all(tmp_path: Path) -> None:
     assert ended.returncode == 0
     assert "2 of 4" in ended.stdout
     assert "conv_nothing.jsonl:1: no label" in ended.stderr
-    assert ["conv_x", "pairs_x", "stream_x"] == [report["set"] for report in reports]
+    assert [report["set"] for report in reports] == ["conv_x", "pairs_x", "stream_x"]
 
 
 def test_no_sets(tmp_path: Path) -> None:

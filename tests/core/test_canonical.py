@@ -86,7 +86,7 @@ def test_names_that_become_one_are_refused() -> None:
 @pytest.mark.parametrize("text", [rb'"\ud83d"', rb'"\udE00 1234567890123456789"', b"[NaN]", b"{"])
 def test_what_is_no_json_is_refused(text: bytes) -> None:
     """Whichever parser reads it."""
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         loads(text)
 
 
@@ -99,7 +99,7 @@ def test_half_a_pair_can_be_let_in() -> None:
 @pytest.mark.parametrize("lenient", [True, False])
 def test_nesting_is_refused_as_no_json(lenient: bool) -> None:
     """No depth of nesting crashes the parser."""
-    with pytest.raises(ValueError, match="deep|recursion|Recursion"):
+    with pytest.raises(ValueError, match=r"deep|depth|[Rr]ecursion"):
         loads(b"[" * 200_000 + b"]" * 200_000, lenient=lenient)
 
 

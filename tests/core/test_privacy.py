@@ -57,7 +57,9 @@ def test_found(text: str, kind: str) -> None:
         "@property and foo @ bar.com",
         "task-sk-abcdefghijklmnopqrstuvwx",
         "666-12-3456 and 900-12-3456 and 123-00-4567 and 123-45-0000",
-        "AB12 CD34 EF56 GH78",
+        "AB12 CD34 EF56 GH78 IJ90",
+        "DE88 3704 0044 0532 0130 00",
+        "DE89 3704 0044 0532 0130",
         "1111 1111 1111 1111",
     ],
 )

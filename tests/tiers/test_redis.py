@@ -1,0 +1,297 @@
+"""What holds for Redis alone; the rest is the contract in test_shared.py."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from proxy.core.model import Selector
+from proxy.errors import TierError
+from proxy.tiers.redis import RedisTier
+from tests.support.servers import RedisServer, free_port
+from tests.tiers.builders import Events, FakeClock, Fold, entry
+
+
+@pytest.fixture
+async def raw(redis_server: RedisServer) -> AsyncIterator[Redis]:
+    """The server as nobody's tier sees it, flushed."""
+    async with Redis.from_url(redis_server.url) as client:
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture
+async def tier(
+    redis_server: RedisServer, raw: Redis, clock: FakeClock, events: Events
+) -> AsyncIterator[RedisTier]:
+    built = RedisTier(redis_server.url, prefix="p", clock=clock, on_event=events)
+    await built.start()
+    yield built
+    await built.close()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server that a test may kill."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+def _lone(server: RedisServer, clock: FakeClock, events: Events) -> RedisTier:
+    return RedisTier(server.url, prefix="p", clock=clock, on_event=events, timeout_s=0.3)
+
+
+async def test_the_server_is_of_the_version_these_tests_speak_for(raw: Redis) -> None:
+    """Redis 8; another one proves something else."""
+    info = await raw.info("server")
+
+    assert info["redis_version"].startswith("8.")
+
+
+async def test_redis_drops_an_entry_by_itself(
+    tier: RedisTier, raw: Redis, clock: FakeClock
+) -> None:
+    """At `kept_until`, by the server's clock; `expire` then tidies the indexes and logs it."""
+    made = entry("q", clock, ttl=0.2)
+    await tier.put(made)
+    reader = Fold(tier)
+    await reader.catch_up()
+    expiry = await raw.pexpiretime(f"p:{{0}}:e:{made.id}")
+
+    assert expiry == int(made.kept_until * 1000)
+
+    while await raw.exists(f"p:{{0}}:e:{made.id}"):
+        await asyncio.sleep(0.02)
+    clock.now += 1
+
+    assert await tier.expire(clock()) == 1
+
+    await reader.catch_up()
+
+    assert reader.removed == [made.id]
+    assert sorted(await raw.keys()) == [b"p:{0}:log"]
+
+
+async def test_a_purge_leaves_no_key_behind(tier: RedisTier, raw: Redis, clock: FakeClock) -> None:
+    """Entry and indexes go; the log stays to tell of it."""
+    for number in range(5):
+        await tier.put(entry(f"q{number}", clock))
+    await tier.purge(Selector("acme", everything=True))
+
+    assert await raw.keys() == [b"p:{0}:log"]
+
+
+async def test_all_keys_share_one_slot(tier: RedisTier, raw: Redis, clock: FakeClock) -> None:
+    """A script may touch them together on a cluster too."""
+    await tier.put(entry("q", clock))
+    keys = await raw.keys()
+    slots = {await raw.execute_command("CLUSTER KEYSLOT", key) for key in keys}
+
+    assert len(keys) == 5
+    assert len(slots) == 1
+
+
+async def test_two_prefixes_do_not_meet(
+    redis_server: RedisServer, tier: RedisTier, clock: FakeClock, events: Events
+) -> None:
+    """Two deployments share a server without reading or purging each other."""
+    other = RedisTier(redis_server.url, prefix="q", clock=clock, on_event=events)
+    await other.start()
+    made = entry("q", clock)
+    await tier.put(made)
+
+    assert await other.get(made.scope, made.id) is None
+    assert await other.purge(Selector("acme", everything=True)) == []
+    assert await tier.get(made.scope, made.id) == made
+
+    await other.close()
+
+
+async def test_an_unreadable_entry_is_a_miss(
+    tier: RedisTier, raw: Redis, clock: FakeClock, events: Events
+) -> None:
+    """Damaged or another's: reported, kept out of the log, and mended by the next put."""
+    made, other = entry("q", clock), entry("other", clock)
+    await tier.put(made)
+    await tier.put(other)
+    for damage in (b"RPE", b"x" * 200, await raw.get(f"p:{{0}}:e:{other.id}")):
+        await raw.set(f"p:{{0}}:e:{made.id}", damage or b"")
+
+        assert await tier.get(made.scope, made.id) is None
+
+    reader = Fold(tier)
+    await reader.catch_up()
+
+    assert reader.ids == {other.id}
+    assert set(events.names) == {"entry_unreadable"}
+
+    await tier.put(made)
+
+    assert await tier.get(made.scope, made.id) == made
+
+
+async def test_an_entry_that_the_server_evicted_is_a_miss(
+    tier: RedisTier, raw: Redis, clock: FakeClock
+) -> None:
+    """Under memory pressure entries may go before their time; nothing fails."""
+    made = entry("q", clock)
+    await tier.put(made)
+    await raw.delete(f"p:{{0}}:e:{made.id}")
+    reader = Fold(tier)
+    await reader.catch_up()
+
+    assert await tier.get(made.scope, made.id) is None
+    assert reader.ids == set()
+    assert await tier.purge(Selector("acme", everything=True)) == [made.id]
+
+
+async def test_a_flushed_server_starts_readers_anew(
+    tier: RedisTier, raw: Redis, clock: FakeClock
+) -> None:
+    """Its index forgets what is gone, even when new entries came before it looked."""
+    await tier.put(entry("gone", clock))
+    reader = Fold(tier)
+    await reader.catch_up()
+    await raw.flushall()
+    await reader.catch_up()
+
+    assert reader.ids == set()
+
+    made = entry("new", clock)
+    await tier.put(made)
+    await reader.catch_up()
+
+    assert reader.ids == {made.id}
+
+
+async def test_a_dead_server_is_a_tier_error_at_once(
+    own_server: RedisServer, clock: FakeClock, events: Events
+) -> None:
+    """Refused connections fail every call; when the server is back, so is the tier."""
+    tier = _lone(own_server, clock, events)
+    await tier.start()
+    made = entry("q", clock)
+    await tier.put(made)
+    own_server.kill()
+    started = time.monotonic()
+    with pytest.raises(TierError, match="redis: "):
+        await tier.get(made.scope, made.id)
+    with pytest.raises(TierError, match="redis: "):
+        await tier.put(made)
+    with pytest.raises(TierError, match="redis: "):
+        await tier.start()
+
+    assert time.monotonic() - started < 30
+
+    own_server.start()
+    await tier.start()
+    await tier.put(made)
+
+    assert await tier.get(made.scope, made.id) == made
+
+    await tier.close()
+
+
+async def test_a_restart_between_two_calls_goes_unnoticed(
+    own_server: RedisServer, clock: FakeClock, events: Events
+) -> None:
+    """A pooled connection that the old server closed is replaced within the call."""
+    tier = _lone(own_server, clock, events)
+    await tier.start()
+    own_server.kill()
+    own_server.start()
+
+    assert await tier.get("s", "k") is None
+
+    await tier.close()
+
+
+async def test_a_hanging_server_is_a_tier_error_in_time(
+    own_server: RedisServer, clock: FakeClock, events: Events
+) -> None:
+    """No answer within `timeout_s` fails the call; a server that wakes up is used again."""
+    tier = _lone(own_server, clock, events)
+    await tier.start()
+    own_server.pause()
+    try:
+        with pytest.raises(TierError, match="redis: "):
+            await tier.get("s", "k")
+    finally:
+        own_server.resume()
+
+    assert await tier.get("s", "k") is None
+
+    await tier.close()
+
+
+async def test_a_server_that_was_never_there(clock: FakeClock, events: Events) -> None:
+    """`start` says so, may be tried again, and `close` is well."""
+    url = f"redis://127.0.0.1:{free_port()}"
+    tier = RedisTier(url, prefix="p", clock=clock, on_event=events)
+    for _ in range(2):
+        with pytest.raises(TierError, match="redis: "):
+            await tier.start()
+    await tier.close()
+
+
+async def test_a_url_that_is_none(clock: FakeClock, events: Events) -> None:
+    """Is a TierError, not a crash."""
+    tier = RedisTier("http://nowhere", prefix="p", clock=clock, on_event=events)
+
+    with pytest.raises(TierError, match="redis: "):
+        await tier.start()
+
+
+async def test_more_calls_than_connections_wait(
+    redis_server: RedisServer, raw: Redis, clock: FakeClock, events: Events
+) -> None:
+    """A hundred at once through two connections: none fails, and no third is opened."""
+    tier = RedisTier(
+        redis_server.url, prefix="p", clock=clock, on_event=events, max_connections=2, timeout_s=9
+    )
+    await tier.start()
+    before = len(await raw.client_list())
+    made = [entry(f"q{n}", clock) for n in range(100)]
+    await asyncio.gather(*map(tier.put, made))
+    found = await asyncio.gather(*(tier.get(one.scope, one.id) for one in made))
+
+    assert found == made
+    assert len(await raw.client_list()) <= before + 1
+
+    await tier.close()
+
+
+async def test_a_cancelled_call_does_not_mix_up_answers(tier: RedisTier, clock: FakeClock) -> None:
+    """What a caller who left had asked for is never given to the next."""
+    made = [entry(f"q{n}", clock) for n in range(20)]
+    await asyncio.gather(*map(tier.put, made))
+    for one in made:
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(tier.get(other.scope, other.id)) for other in made]
+            await asyncio.sleep(0)
+            for task in asked[::2]:
+                task.cancel()
+
+        assert await tier.get(one.scope, one.id) == one
+
+
+async def test_a_full_server_is_a_tier_error(tier: RedisTier, raw: Redis, clock: FakeClock) -> None:
+    """Out of memory with `noeviction`: the put fails whole, reads go on."""
+    made = entry("q", clock)
+    await tier.put(made)
+    await raw.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(TierError, match="redis: "):
+            await tier.put(entry("late", clock))
+        assert await tier.get(made.scope, made.id) == made
+    finally:
+        await raw.config_set("maxmemory", 0)
+    reader = Fold(tier)
+    await reader.catch_up()
+
+    assert reader.ids == {made.id}

@@ -1,0 +1,324 @@
+"""What holds for the file alone; the rest is the contract in test_shared.py."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from proxy.core.model import ALL_TENANTS, Answer, Selector
+from proxy.errors import TierError
+from proxy.tiers.sqlite import ENCODE_INLINE, SqliteTier
+from tests.tiers.builders import Events, FakeClock, Fold, entry, scope
+
+WRITER = """
+import asyncio, sys, time
+from pathlib import Path
+from proxy.tiers.sqlite import SqliteTier
+from tests.tiers.builders import Events, FakeClock, entry
+
+async def write(tier, clock, lane):
+    for number in range(10**6):
+        made = entry(f"{lane}/{number % 300}", clock, seed=None if number % 3 == 0 else number)
+        await tier.put(made)
+        print(made.id, made.question, flush=True)
+
+async def main():
+    clock = FakeClock()
+    tier = SqliteTier(Path(sys.argv[1]), clock=clock, on_event=Events())
+    await tier.start()
+    await asyncio.gather(*(write(tier, clock, lane) for lane in range(4)))
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "made" / "here" / "cache.db"
+
+
+@pytest.fixture
+async def tier(path: Path, clock: FakeClock, events: Events) -> AsyncIterator[SqliteTier]:
+    built = SqliteTier(path, clock=clock, on_event=events, busy_timeout_s=0.05)
+    await built.start()
+    yield built
+    await built.close()
+
+
+def test_a_killed_writer_loses_nothing(path: Path, clock: FakeClock, events: Events) -> None:
+    """Whatever a put returned for is served after SIGKILL, and the log folds to what is live."""
+    command = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        lines = [writer.stdout.readline() for _ in range(1500)]
+        writer.send_signal(signal.SIGKILL)
+        lines += writer.stdout.readlines()
+    printed = dict(line.split() for line in lines if line.endswith("\n"))
+
+    async def check() -> None:
+        tier = SqliteTier(path, clock=clock, on_event=events)
+        await tier.start()
+        reader = Fold(tier, limit=100)
+        await reader.catch_up()
+        for entry_id, question in printed.items():
+            found = await tier.get(scope().id, entry_id)
+
+            assert found is not None
+            assert found.question == question
+            assert found.answer == entry(question, clock).answer
+        await tier.close()
+        with sqlite3.connect(path) as database:
+            rows = database.execute("SELECT id FROM entries WHERE indexed").fetchall()
+            log = database.execute("SELECT id, added FROM log ORDER BY seq").fetchall()
+
+            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        database.close()
+        live = {row[0] for row in rows}
+
+        assert reader.ids == live
+        assert {key for key, is_added in dict(log).items() if is_added} == live
+
+    assert len(printed) >= 300
+    asyncio.run(check())
+    assert events.heard == []
+
+
+async def test_the_file_is_for_this_user_alone(path: Path, tier: SqliteTier) -> None:
+    """The file, its log and its memory are 0600, in a directory made 0700."""
+    await tier.put(entry("q", FakeClock()))
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+
+    assert modes == {"cache.db": 0o600, "cache.db-wal": 0o600, "cache.db-shm": 0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_closing_leaves_one_file(path: Path, tier: SqliteTier) -> None:
+    """The WAL is written out, so that a copy of the file is a copy of the cache."""
+    await tier.put(entry("q", FakeClock()))
+    await tier.close()
+
+    assert [file.name for file in path.parent.iterdir()] == ["cache.db"]
+
+
+async def test_close_writes_what_waits(path: Path, clock: FakeClock, events: Events) -> None:
+    """Puts that were under way when the tier closed are in the file."""
+    tier = SqliteTier(path, clock=clock, on_event=events)
+    await tier.start()
+    made = [entry(f"q{n}", clock) for n in range(20)]
+    async with asyncio.TaskGroup() as group:
+        for one in made:
+            group.create_task(tier.put(one))
+        await asyncio.sleep(0)
+        await tier.close()
+    await tier.start()
+
+    assert [await tier.get(one.scope, one.id) for one in made] == made
+
+    await tier.close()
+
+
+async def test_a_newer_schema_is_refused(path: Path, tier: SqliteTier) -> None:
+    """An older program does not touch a newer program's file."""
+    await tier.close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 2")
+    database.close()
+
+    with pytest.raises(TierError, match="schema 2, this program 1"):
+        await tier.start()
+    with pytest.raises(TierError, match="not open"):
+        await tier.get("s", "k")
+
+
+async def test_what_is_no_database_is_refused(path: Path, tier: SqliteTier) -> None:
+    """Another file's bytes are left alone; once it is gone the tier starts."""
+    await tier.close()
+    path.write_bytes(b"not a database, but long enough to be read as one" * 100)
+
+    with pytest.raises(TierError, match="not a database"):
+        await tier.start()
+
+    path.unlink()
+    await tier.start()
+
+    assert await tier.get("s", "k") is None
+
+
+async def test_a_path_that_cannot_be_is_a_tier_error(
+    tmp_path: Path, clock: FakeClock, events: Events
+) -> None:
+    """A directory in its place, or a file in its directory's."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "cache.db"):
+        tier = SqliteTier(path, clock=clock, on_event=events)
+        with pytest.raises(TierError, match="sqlite: "):
+            await tier.start()
+        await tier.close()
+
+
+async def test_a_lock_that_stays_is_a_tier_error(
+    path: Path, tier: SqliteTier, clock: FakeClock
+) -> None:
+    """A writer waits its time and no longer; readers do not wait at all; later all is well."""
+    made = entry("q", clock)
+    await tier.put(made)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(TierError, match="locked"):
+        await tier.put(entry("late", clock))
+    assert await tier.get(made.scope, made.id) == made
+
+    other.execute("ROLLBACK")
+    other.close()
+    await tier.put(entry("late", clock))
+
+
+async def test_a_full_disk_is_a_tier_error(tier: SqliteTier, clock: FakeClock) -> None:
+    """What does not fit fails whole; what was stored is served; once there is room, all is well."""
+    made = entry("q", clock)
+    await tier.put(made)
+    pages = await tier._ask(lambda file: file._db.execute("PRAGMA page_count").fetchone()[0])
+    await tier._ask(lambda file: file._db.execute(f"PRAGMA max_page_count = {pages}").fetchall())
+    large = entry("large", clock, answer=Answer(os.urandom(ENCODE_INLINE * 4)))
+
+    with pytest.raises(TierError, match="full"):
+        await tier.put(large)
+    assert await tier.get(made.scope, made.id) == made
+    assert await tier.get(large.scope, large.id) is None
+
+    await tier._ask(lambda file: file._db.execute("PRAGMA max_page_count = 100000").fetchall())
+    await tier.put(large)
+    reader = Fold(tier)
+    await reader.catch_up()
+
+    assert await tier.get(large.scope, large.id) == large
+    assert reader.ids == {made.id, large.id}
+
+
+@pytest.mark.parametrize("damage", ["substr(data, 1, 40)", "zeroblob(300)", "7", "'text'"])
+async def test_an_unreadable_entry_is_a_miss(
+    path: Path, tier: SqliteTier, clock: FakeClock, events: Events, damage: str
+) -> None:
+    """It is reported, kept out of the log, and mended by the next put."""
+    made, whole = entry("q", clock), entry("whole", clock)
+    await tier.put(made)
+    await tier.put(whole)
+    with sqlite3.connect(path) as database:
+        database.execute(f"UPDATE entries SET data = {damage} WHERE id = ?", (made.id,))
+    database.close()
+    reader = Fold(tier)
+    await reader.catch_up()
+
+    assert await tier.get(made.scope, made.id) is None
+    assert reader.ids == {whole.id}
+    assert set(events.names) == {"entry_unreadable"}
+
+    await tier.put(made)
+
+    assert await tier.get(made.scope, made.id) == made
+
+
+async def test_an_entry_under_anothers_key_is_a_miss(
+    path: Path, tier: SqliteTier, clock: FakeClock, events: Events
+) -> None:
+    """Whole bytes in the wrong row are no answer."""
+    made, other = entry("q", clock), entry("other", clock)
+    await tier.put(made)
+    await tier.put(other)
+    with sqlite3.connect(path) as database:
+        swap = "UPDATE entries SET data = (SELECT data FROM entries WHERE id = ?) WHERE id = ?"
+        database.execute(swap, (other.id, made.id))
+    database.close()
+
+    assert await tier.get(made.scope, made.id) is None
+    assert events.names == ["entry_unreadable"]
+
+
+async def test_a_log_that_lost_its_end_starts_readers_anew(
+    path: Path, tier: SqliteTier, clock: FakeClock
+) -> None:
+    """After a power cut or a restored backup, numbers come again; positions do not."""
+    await tier.put(entry("q1", clock))
+    await tier.close()
+    backup = path.read_bytes()
+    await tier.start()
+    await tier.put(entry("q2", clock))
+    reader = Fold(tier)
+    await reader.catch_up()
+    await tier.close()
+    path.write_bytes(backup)
+    await tier.start()
+    await tier.put(entry("q3", clock))
+    await tier.put(entry("q4", clock))
+    await reader.catch_up()
+
+    assert reader.ids == {scope().key(question) for question in ("q1", "q3", "q4")}
+
+
+async def test_space_is_given_back(path: Path, tier: SqliteTier, clock: FakeClock) -> None:
+    """After expiry the file is small again."""
+    for number in range(40):
+        answer = Answer(os.urandom(50_000))
+        await tier.put(entry(f"q{number}", clock, ttl=10, answer=answer))
+    await tier.expire(clock())
+    before = path.stat().st_size
+    clock.now += 20
+    await tier.expire(clock())
+    await tier.close()
+
+    assert before > 40 * 50_000
+    assert path.stat().st_size < before / 10
+
+
+async def test_a_purge_takes_the_log_and_the_entry_together(
+    path: Path, tier: SqliteTier, clock: FakeClock
+) -> None:
+    """A purge that cannot log does not delete."""
+    made = entry("q", clock)
+    await tier.put(made)
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON log BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+    database.close()
+
+    with pytest.raises(TierError, match="refused"):
+        await tier.purge(Selector(ALL_TENANTS, everything=True))
+    assert await tier.get(made.scope, made.id) == made
+
+
+async def test_the_loop_runs_while_the_file_waits(
+    path: Path, tier: SqliteTier, clock: FakeClock
+) -> None:
+    """A put that waits for a lock does not hold up other work."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    turns = 0
+    started = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        put = group.create_task(_failing_put(tier, clock))
+        while not put.done():
+            await asyncio.sleep(0.001)
+            turns += 1
+    other.close()
+
+    assert put.result()
+    assert turns > 3
+    assert time.monotonic() - started > 0.04
+
+
+async def _failing_put(tier: SqliteTier, clock: FakeClock) -> bool:
+    try:
+        await tier.put(entry("q", clock))
+    except TierError:
+        return True
+    return False
