@@ -23,6 +23,11 @@ REWORDED = "How can I reset my password?"
 OTHER = "How do I delete my account?"
 
 
+def heard(name: str, **fields: object) -> None:
+    """A tier says here what it noticed on its own, such as an entry that cannot be read."""
+    print(name, fields)
+
+
 async def model(request: dict[str, Any]) -> dict[str, Any]:
     """Yours to replace, for one by `(await client.chat.completions.create(...)).to_dict()`."""
     text = f"generated for {request['messages'][-1]['content']!r}"
@@ -99,7 +104,7 @@ async def parts(folder: Path) -> None:
     print([session.get(Caller("me", name), "entry-1") is not None for name in ("tab-1", "tab-2")])
 
     print("# The shared tier: durable, by exact key; it also keeps the log of what changed")
-    shared = SqliteTier(folder / "alone.db", clock=time.time)
+    shared = SqliteTier(folder / "alone.db", clock=time.time, on_event=heard)
     await shared.start()
     await shared.put(entry)
     found = await shared.get("docs", "entry-1")
@@ -112,6 +117,7 @@ async def parts(folder: Path) -> None:
         dimension=embedder.dimension,
         max_entries=1000,
         clock=time.time,
+        on_event=heard,
     )
     await index.start()
     await index.apply(await shared.changes(None, 100))

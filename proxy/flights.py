@@ -57,6 +57,7 @@ class Flight:
         self._landing: Landing | None = None
         self._error: RepriseError | None = None
         self._is_over = False
+        self._over_at: float = inf
         self._chunks: list[bytes] = []
         self._forgotten = 0
         self._size = 0

@@ -38,6 +38,15 @@ EVENT_STREAM: Headers = (
 JSON: Headers = (("content-type", "application/json"),)
 
 
+def not_cached() -> NotCachedError:
+    """The answer to `only-if-cached` when there is none; asking again would not help."""
+    return NotCachedError(
+        "No cached answer is acceptable.",
+        code="not_cached",
+        headers={"x-should-retry": "false"},
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """How the origin is asked on a miss: whom, what, and by whose credential."""
@@ -109,6 +118,8 @@ class Gateway:
         Raises:
             ApiError: There is no answer: the origin cannot be asked, or may not be.
         """
+        if not self._store.keeps(request, dialect.path):
+            request = replace(request, directives=replace(request.directives, write=False))
         try:
             found = await self._search.look_up(request, exchange)
             exchange.learn(
@@ -170,11 +181,7 @@ class Gateway:
         self, request: CacheRequest, dialect: Dialect, call: Call, seen: Seen, exchange: Exchange
     ) -> AsyncIterator[Reply]:
         if request.directives.only_if_cached:
-            raise NotCachedError(
-                "No cached answer is acceptable.",
-                code="not_cached",
-                headers={"x-should-retry": "false"},
-            )
+            raise not_cached()
         flight, result = self._board(request, dialect, call, seen, exchange.began)
         exchange.learn(result=result)
         with self._flights.listening(flight) as seat:
@@ -232,7 +239,7 @@ class Gateway:
         may_keep = request.directives.write and not flight.is_void
         if landing is None or landing.answer is None or landing.refusal or not may_keep:
             return
-        entry = self._store.keep(request, landing.answer)
+        entry = self._store.keep(request, landing.answer, dialect.path)
         is_semantic = request.directives.semantic and not landing.is_exact
         await self._store.share(
             entry,

@@ -152,12 +152,13 @@ class Cache:
     ) -> Entry | None:
         """Keep an answer in every tier; None when the rules forbid it."""
         found, _, bypass = self._read(request, tenant, headers)
-        if bypass is not None or not found.directives.write:
+        store, path = self.runtime.store, self._dialect.path
+        if bypass is not None or not found.directives.write or not store.keeps(found, path):
             return None
         facts = self._dialect.facts(answer)
         whole = Answer(dumps(answer), (), self._dialect.usage_of(answer), facts.finish)
-        entry = self.runtime.store.keep(found, whole)
-        await self.runtime.store.share(
+        entry = store.keep(found, whole, path)
+        await store.share(
             entry,
             None,
             lambda: self._dialect.texts_of(request, answer),

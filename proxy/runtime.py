@@ -24,7 +24,6 @@ from proxy.core.lookup import Judge
 from proxy.core.model import Candidate, Selector, Verdict
 from proxy.embedding.memo import MemoEmbedder
 from proxy.embedding.onnx import OnnxEmbedder
-from proxy.embedding.openai import OpenAiEmbedder
 from proxy.errors import ConfigError
 from proxy.flights import Flights
 from proxy.gateway import Gateway
@@ -291,6 +290,8 @@ class _Builder:
         if chosen.kind == "local":
             local = OnnxEmbedder(threads=chosen.local.threads)
             return MemoEmbedder(local, chosen.local.memo_entries)
+        from proxy.embedding.openai import OpenAiEmbedder  # noqa: PLC0415 - half a second
+
         remote, key = chosen.openai, chosen.openai.api_key
         return MemoEmbedder(
             OpenAiEmbedder(
@@ -351,8 +352,7 @@ def _probe_shared(shared: SharedTier) -> Callable[[], Awaitable[None]]:
 
 def _probe_embedder(embedder: Embedder) -> Callable[[], Awaitable[None]]:
     async def probe() -> None:
-        await embedder.start()
-        await embedder.embed("Are you there?")
+        await embedder.start()  # makes a vector, which is proof enough
 
     return probe
 

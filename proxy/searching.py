@@ -1,7 +1,7 @@
 """Look a request up: drive the states of `proxy.core.lookup` against the tiers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from proxy.core.lookup import (
@@ -65,6 +65,8 @@ class Search:
 
     async def look_up(self, request: CacheRequest, exchange: Exchange) -> Hit | Miss:
         """Walk the states until one is the end; a failed part answers like an empty one."""
+        if self._semantic is None:
+            request = replace(request, directives=replace(request.directives, semantic=False))
         state: State = start(request)
         deadline = Deadline(self._deadline_s)
         while True:

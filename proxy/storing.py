@@ -56,13 +56,22 @@ class Store:
         self._count = count
         self._writing: dict[str, set[asyncio.Event]] = {}
 
-    def keep(self, request: CacheRequest, answer: Answer) -> Entry:
+    def keeps(self, request: CacheRequest, path: str) -> bool:
+        """Whether an answer to this request would live at all: a rule may say 0 seconds."""
+        now = self._clock()
+        return self._lifetime(request, path, now)[0] > now
+
+    def _lifetime(self, request: CacheRequest, path: str, now: float) -> tuple[float, float]:
+        scope = request.scope
+        return self._lifetimes.of(
+            request.directives, model=scope.model, namespace=scope.namespace, path=path, now=now
+        )
+
+    def keep(self, request: CacheRequest, answer: Answer, path: str) -> Entry:
         """Into the session tier, now; the entry is ready to be shared."""
         now = self._clock()
         asked, scope = request.directives, request.scope
-        expires_at, kept_until = self._lifetimes.of(
-            asked, model=scope.model, namespace=scope.namespace, path=scope.api, now=now
-        )
+        expires_at, kept_until = self._lifetime(request, path, now)
         entry = Entry(
             id=request.key,
             scope=scope.id,

@@ -84,6 +84,8 @@ class Lifetimes:
             if rule.matches(model=model, namespace=namespace, tags=asked.tags, path=path):
                 ttl_s = rule.ttl_s
                 break
+        if ttl_s == 0.0:
+            return now, now  # the operator keeps such answers out, whatever the caller asks
         if asked.ttl is not None:
             ttl_s = min(asked.ttl, self.max_s)
         return now + ttl_s, now + ttl_s + self.stale_s

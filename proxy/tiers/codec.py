@@ -8,9 +8,10 @@ The digest covers all other bytes, so what decodes is what was encoded: any flip
 is a `CodecError`, never another answer. The head is JSON and names every field but the vector, the
 body and the frames, which follow it as they are: vector as float32, body, frame after frame.
 
-The payload is deflated when it is long. Every frame of a stream repeats its envelope: 100 frames
-shrink from 29 KB to about 1 KB for 22 us, 16 of which the digest over fewer bytes gives back. A
-900-byte JSON answer would pay 8 us to save 400 bytes: it stays as it is.
+The payload is deflated when it is long. Every frame of a stream repeats its envelope: 100 frames of
+24 KB are stored in 3 KB, vector and head included, for about 20 us each way, part of which the
+digest over fewer bytes gives back. A 900-byte JSON answer would pay 8 us to save 400 bytes: it
+stays as it is.
 """
 
 import struct

@@ -212,8 +212,8 @@ class EntryFile:
 
     def tidy(self) -> None:
         """Give space back to the disk, and move the WAL into the file."""
-        # Each step frees one page, so the statement must be run to its end.
-        self._db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+        # Each step frees one page and gives no row, so `execute` would stop after the first.
+        self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
         self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def changes(self, after: str | None, limit: int, now: float) -> Changes:

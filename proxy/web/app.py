@@ -6,9 +6,11 @@ user already handles.
 
 import os
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from aiohttp import web
 
+from proxy.core.dialects.base import Dialect
 from proxy.core.dialects.chat import Chat
 from proxy.core.model import Outcome, Result
 from proxy.errors import (
@@ -25,6 +27,9 @@ from proxy.web.keys import REQUEST_ID, RUNTIME
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+DIALECTS: Final[tuple[Dialect, ...]] = (Chat(),)
+"""The APIs that are cached; everything else under the root is passed through."""
+
 
 def make_app(runtime: Runtime) -> web.Application:
     """The application over a running cache."""
@@ -33,7 +38,8 @@ def make_app(runtime: Runtime) -> web.Application:
     )
     app[RUNTIME] = runtime
     root = passthrough.API_ROOT
-    app.router.add_post(f"{root}/chat/completions", cached.handler(Chat()))
+    for dialect in DIALECTS:
+        app.router.add_post(dialect.path, cached.handler(dialect))
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
     if runtime.config.telemetry.metrics:

@@ -6,13 +6,13 @@ from typing import Any
 from aiohttp import web
 
 from proxy.core import directives, status
-from proxy.core.canonical import loads
+from proxy.core.canonical import dumps, loads
 from proxy.core.dialects.base import Dialect
 from proxy.core.model import Outcome, Result
 from proxy.core.reading import Understood, understand
 from proxy.errors import ApiError, BadRequestError
 from proxy.exchange import Exchange
-from proxy.gateway import Call
+from proxy.gateway import Call, not_cached
 from proxy.ports import OriginRequest
 from proxy.runtime import Runtime
 from proxy.upstream.client import end_to_end
@@ -36,6 +36,8 @@ def handler(dialect: Dialect) -> Handler:
             found = _read(request, dialect, _parsed(raw), runtime, exchange)
             if found.bypass is None:
                 return await _answer(request, dialect, raw, found, runtime, exchange)
+            if found.request.directives.only_if_cached:
+                raise not_cached()
         except ApiError as problem:
             expose = runtime.config.server.expose_cache_headers
             exchange.learn(status=problem.status)
@@ -48,11 +50,9 @@ def handler(dialect: Dialect) -> Handler:
 
 def _parsed(raw: bytes) -> dict[str, Any]:
     try:
-        body = loads(raw)
+        body = loads(raw, lenient=True)
     except ValueError as error:
         raise BadRequestError(f"The body is not JSON: {error}", code="invalid_json") from error
-    except RecursionError as error:
-        raise BadRequestError("The body is nested too deeply.", code="invalid_json") from error
     if not isinstance(body, dict):
         raise BadRequestError("The body is not a JSON object.", code="invalid_json")
     return body
@@ -92,6 +92,10 @@ async def _answer(
     # Compression is the connection's business: a decoded body is what gets understood and kept.
     headers = end_to_end(callers.for_origin(request, runtime.config))
     headers = [pair for pair in headers if pair[0] != "accept-encoding"]
+    if runtime.config.cache.tenancy == "shared":
+        # Of a name given twice the key counts the last value, an origin may count the first:
+        # among strangers who share answers, it must be asked what was keyed.
+        raw = dumps(found.request.body)
     call = Call(
         runtime.origin,
         OriginRequest("POST", passthrough.target(request), headers, raw),

@@ -56,9 +56,10 @@ def test_json_and_dump(tmp_path: Path) -> None:
     assert (report["rows"], report["served_share"], report["wrong_share"]) == (2, 1.0, 0.0)
     assert report["by_category"]["reworded"]["hit_rate"] == 1.0
     assert set(report["latency_ms"]) == {"p50", "p99"}
-    assert [
-        (row["id"], row["label"], row["served"]) for row in dumped
-    ] == [("same", 1, True), ("other", 0, False)]
+    assert [(row["id"], row["label"], row["served"]) for row in dumped] == [
+        ("same", 1, True),
+        ("other", 0, False),
+    ]
     assert {"similarity", "reason", "latency_s"} < set(dumped[1])
     assert dumped[1]["reason"].startswith("opposite")
 

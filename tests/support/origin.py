@@ -178,6 +178,8 @@ class ScriptedOrigin:
             if "event-stream" not in media_type:
                 response.content_length = sum(map(len, pieces))
         await response.prepare(request)
+        if request.method == "HEAD":
+            return response
         for number, piece in enumerate(pieces):
             if (gate := act.gates.get(number)) is not None:
                 await gate.pass_through()
@@ -201,7 +203,8 @@ class ScriptedOrigin:
         if act.body is not None or act.pieces is not None:
             pieces = [act.body] if act.body is not None else list(act.pieces or ())
             return act.status, act.headers, pieces
-        if not received.path.startswith("/v1/chat/completions"):
+        is_chat = received.path.startswith("/v1/chat/completions") and received.method == "POST"
+        if not is_chat:
             told = {"method": received.method, "path": received.path, "bytes": len(received.body)}
             return act.status, (("content-type", "application/json"), *act.headers), [_dump(told)]
         status, media_type, pieces = self._completed(received, act)

@@ -130,7 +130,8 @@ class Served:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
         sent = {"authorization": f"Bearer {key}", "content-type": "application/json", **fields}
-        async with self.http.post(f"{self.url}/chat/completions", data=raw, headers=sent) as got:
+        data = io.BytesIO(raw)  # aiohttp warns of large bytes
+        async with self.http.post(f"{self.url}/chat/completions", data=data, headers=sent) as got:
             return Got(got.status, got.headers, await got.read())
 
     async def get(self, path: str, **headers: str) -> Got:

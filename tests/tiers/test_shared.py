@@ -187,7 +187,7 @@ async def test_a_reader_without_position_is_given_everything(
 
     assert first.reset
     assert first.more
-    assert len(first.items) == 3
+    assert 0 < len(first.items) <= 3
 
     await reader.catch_up()
 

@@ -22,7 +22,7 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 529])
+@pytest.mark.parametrize("status", [400, 401, 422, 429, 500, 529])
 async def test_the_origins_errors_pass_unchanged(
     proxy: Served, origin: ScriptedOrigin, status: int, stream: bool
 ) -> None:
@@ -107,9 +107,8 @@ async def test_an_origin_that_falls_silent(serving: Serving, origin: ScriptedOri
         b'{"a": NaN}',
         b"\xff",
         b'{"a":' * 100_000,
-        b'{"a":"\\ud800"}',
     ],
-    ids=["empty", "open", "list", "text", "null", "nan", "no utf-8", "deep", "surrogate"],
+    ids=["empty", "open", "list", "text", "null", "nan", "no utf-8", "deep"],
 )
 async def test_a_body_that_is_no_object(proxy: Served, origin: ScriptedOrigin, body: bytes) -> None:
     """It is refused here: no origin could read it either."""
@@ -129,6 +128,7 @@ async def test_a_body_that_is_no_object(proxy: Served, origin: ScriptedOrigin, b
         {"model": "m", "messages": "text"},
         {"model": "m", "messages": [7]},
         {"model": "m", "messages": [{"role": "user", "content": {"a": 1}}]},
+        {"model": "m", "messages": [{"role": "user", "content": "\ud800"}]},
         {"model": "m", "messages": [{"role": "user"}], "stream_options": 7},
         {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream_options": [1]},
         {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "temperature": "hot"},
@@ -193,3 +193,11 @@ async def test_a_header_that_is_too_large(proxy: Served) -> None:
 
     assert 400 <= got.status < 500
     assert after.status == 200
+
+
+async def test_a_large_request(proxy: Served, origin: ScriptedOrigin) -> None:
+    """One with images in it is megabytes, and an ordinary request."""
+    got = [await proxy.post(chat("a" * 3_000_000)) for _ in range(2)]
+
+    assert [answer.cache for answer in got] == ["MISS", "HIT"]
+    assert origin.calls == 1

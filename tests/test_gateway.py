@@ -1,0 +1,155 @@
+"""What the gateway tells of each request, and how it asks the origin."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from proxy.errors import UnreachableError
+from proxy.gateway import AskingForUsage
+from proxy.ports import OriginReply, OriginRequest
+from tests.support.origin import Act, Gate, ScriptedOrigin
+from tests.support.ports import Feed
+from tests.support.program import Served, Serving, chat
+from tests.support.waiting import until
+
+
+class Both:
+    """An origin that answers each call with the next of its replies."""
+
+    def __init__(self, *replies: Feed) -> None:
+        self._replies = list(replies)
+        self.bodies: list[Any] = []
+
+    async def send(self, request: OriginRequest) -> OriginReply:
+        self.bodies.append(request.body)
+        return await self._replies.pop(0).send(request)
+
+
+async def test_usage_is_asked_for() -> None:
+    """The body with the question for usage goes out, with the caller's headers."""
+    origin = Both(Feed())
+    await AskingForUsage(origin, b"more").send(OriginRequest("POST", "/x", (("a", "b"),), b"own"))
+
+    assert origin.bodies == [b"more"]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_refusal_of_the_question_is_nobodys_answer(status: int) -> None:
+    """The caller's own body is sent then, and the refusal is closed."""
+    refusal, answer = Feed(status), Feed()
+    origin = Both(refusal, answer)
+    reply = await AskingForUsage(origin, b"more").send(OriginRequest("POST", "/x", (), b"own"))
+
+    assert reply is answer
+    assert origin.bodies == [b"more", b"own"]
+    assert refusal.is_closed
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500])
+async def test_other_errors_are_the_answer(status: int) -> None:
+    """They have nothing to do with the question for usage."""
+    origin = Both(Feed(status))
+    reply = await AskingForUsage(origin, b"more").send(OriginRequest("POST", "/x", (), b"own"))
+
+    assert reply.status == status
+
+
+async def test_an_origin_out_of_reach_is_not_asked_again() -> None:
+    """Its error passes."""
+    with pytest.raises(UnreachableError):
+        await AskingForUsage(Feed(error=UnreachableError("no")), b"more").send(
+            OriginRequest("POST", "/x", (), b"own")
+        )
+
+
+async def test_usage_is_not_asked_for_where_so_configured(
+    serving: Serving, origin: ScriptedOrigin
+) -> None:
+    """The origin then gets the caller's bytes."""
+    body = chat(stream=True)
+    async with serving(upstream={"request_usage": False}) as proxy:
+        await proxy.post(body)
+
+    assert origin.requests[0].json == body
+
+
+async def test_each_request_is_noticed_once(proxy: Served, origin: ScriptedOrigin) -> None:
+    """With what became of it; times are there for every stage that was passed."""
+    await proxy.post(chat())
+    await proxy.post(chat(stream=True))
+    await proxy.post(chat(), cache_control="no-cache")
+    await proxy.post(chat("Other"), cache_control="only-if-cached")
+    origin.then(status=503, body=b"{}")
+    await proxy.post(chat("Third"))
+    lines = proxy.events("request")
+
+    assert [(line["result"], line["status"]) for line in lines] == [
+        ("MISS", 200),
+        ("HIT", 200),
+        ("MISS", 200),
+        ("MISS", 504),
+        ("MISS", 503),
+    ]
+    assert [line.get("stored") for line in lines] == [True, None, True, None, False]
+    assert [line["stream"] for line in lines] == [False, True, False, False, False]
+    assert set(lines[0]["ms"]) == {"session", "shared", "embed", "upstream", "total"} - {"embed"}
+    assert lines[0]["prompt_tokens"] == lines[1]["prompt_tokens"]
+    assert lines[1]["saved_usd"] > 0
+    assert lines[3]["reason"] == "not_cached"
+
+
+async def test_a_stream_is_noticed_with_its_end(proxy: Served, origin: ScriptedOrigin) -> None:
+    """What was stored, and its tokens, are known only then."""
+    await proxy.post(chat(stream=True))
+    (line,) = proxy.events("request")
+
+    assert (line["stored"], line["stream"]) == (True, True)
+    assert line["completion_tokens"] > 0
+
+
+async def test_a_broken_stream_is_noticed(proxy: Served, origin: ScriptedOrigin) -> None:
+    """It was not a success, and nobody must take it for one."""
+    origin.then(break_at=3)
+    async with proxy.sdk() as sdk:
+        stream = await sdk.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "Hello"}], stream=True
+        )
+        with pytest.raises(Exception, match=r".+"):
+            async for _ in stream:
+                pass
+    await until(lambda: bool(proxy.events("request")))
+    (line,) = proxy.events("request")
+
+    assert line.get("stored") is not True
+    assert line["reason"]
+
+
+async def test_a_caller_who_left_is_noticed(proxy: Served, origin: ScriptedOrigin) -> None:
+    """Once, with the reason."""
+    gate = Gate()
+    origin.always = Act(gates={2: gate})
+    async with proxy.http.post(f"{proxy.url}/chat/completions", json=chat(stream=True)) as got:
+        await got.content.readany()
+        got.close()
+    await until(lambda: bool(proxy.events("request")))
+
+    assert [line["reason"] for line in proxy.events("request")] == ["the caller left"]
+
+
+async def test_a_joiner_saves_what_the_first_one_paid(
+    proxy: Served, origin: ScriptedOrigin
+) -> None:
+    """Coalesced tokens are saved tokens."""
+    gate = Gate()
+    origin.then(before=gate)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(proxy.post(chat()))
+        await gate.reached()
+        await until(lambda: sum(len(f._seats) for f in proxy.runtime.flights._calls) == 2)
+        gate.open()
+    lines = {line["result"]: line for line in proxy.events("request")}
+
+    assert lines["COALESCED"]["saved_usd"] > 0
+    assert "saved_usd" not in lines["MISS"]

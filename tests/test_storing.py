@@ -1,0 +1,223 @@
+"""An answer goes into every tier, and no tier's fault is anybody's but its own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from proxy.core.freshness import Lifetimes
+from proxy.core.model import Answer, Entry, Usage
+from proxy.errors import TierError
+from proxy.resilience import Deadline, Stage, Tasks
+from proxy.storing import Store
+from proxy.tiers.session import MemoryTier
+from proxy.tiers.sqlite import SqliteTier
+from tests.core.builders import request
+from tests.support.ports import HashEmbedder, Heard
+from tests.support.waiting import until
+from tests.tiers.builders import FakeClock
+
+ANSWER = Answer(b'{"choices": []}', usage=Usage(1, 2))
+PATH = "/v1/chat/completions"
+
+
+class Parts:
+    """A store and all it writes to, on a clock that stands still."""
+
+    def __init__(self, path: Path, tasks: Tasks, heard: Heard) -> None:
+        self.clock = FakeClock()
+        self.heard = heard
+        self.session = MemoryTier(clock=self.clock, max_entries=9, max_bytes=1 << 20, ttl_s=60)
+        self.shared = SqliteTier(path, clock=self.clock, on_event=heard.event)
+        self.embedder = HashEmbedder()
+        self.published = 0
+        self.counted: list[tuple[str, str]] = []
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.shared_stage = Stage("shared", self.shared.start, tasks=tasks, observer=heard)
+        embed_stage = Stage("embedder", self.embedder.start, tasks=tasks, observer=heard)
+        self.store = Store(
+            self.session,
+            (self.shared, self.shared_stage),
+            (self.embedder, embed_stage),
+            lifetimes=Lifetimes(default_s=100, max_s=1000, stale_s=50),
+            write_s=30,
+            clock=self.clock,
+            publish=self._publish,
+            count=self._count,
+        )
+
+    async def _publish(self) -> None:
+        self.published += 1
+        await self.hold.wait()
+
+    async def _count(self, prompt: str, answer: str) -> Usage:
+        self.counted.append((prompt, answer))
+        return Usage(7, 8, estimated=True)
+
+    async def put(
+        self, answer: Answer = ANSWER, *, semantic: bool = True, **asked: object
+    ) -> Entry:
+        """Keep and share an answer to the builders' request."""
+        entry = self.store.keep(request(**asked), answer, PATH)
+        await self.store.share(entry, None, lambda: ("p", "a"), is_semantic=semantic)
+        return entry
+
+
+@pytest.fixture
+async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+    heard = Heard()
+    tasks = Tasks(heard)
+    made = Parts(tmp_path / "x.db", tasks, heard)
+    await made.shared_stage.start()
+    yield made
+    await tasks.close()
+    await made.shared.close()
+
+
+async def test_the_session_knows_it_at_once(parts: Parts) -> None:
+    """Before anything is awaited: whoever has seen the answer's end finds it."""
+    entry = parts.store.keep(request(), ANSWER, PATH)
+
+    assert parts.session.get(request().caller, entry.id) is entry
+    assert entry.expires_at == parts.clock() + 100
+    assert entry.kept_until == parts.clock() + 150
+
+
+async def test_a_request_may_name_the_lifetime(parts: Parts) -> None:
+    """Within the configured maximum."""
+    assert parts.store.keep(request(ttl=5), ANSWER, PATH).expires_at == parts.clock() + 5
+    assert parts.store.keep(request(ttl=5000), ANSWER, PATH).expires_at == parts.clock() + 1000
+
+
+async def test_the_shared_tier_gets_it_whole(parts: Parts) -> None:
+    """With its vector, and the derived tiers are told."""
+    entry = await parts.put(tags=("a",))
+    found = await parts.shared.get(entry.scope, entry.id)
+
+    assert found is not None
+    assert found.answer == ANSWER
+    assert found.tags == ("a",)
+    assert found.vector is not None
+    assert found.embedder == parts.embedder.id
+    assert parts.published == 1
+    assert parts.counted == []
+
+
+async def test_an_exact_entry_has_no_vector(parts: Parts) -> None:
+    """Nothing is embedded for it."""
+    entry = await parts.put(semantic=False)
+    found = await parts.shared.get(entry.scope, entry.id)
+
+    assert found is not None
+    assert found.vector is None
+    assert parts.embedder.texts == []
+
+
+async def test_a_vector_at_hand_is_used(parts: Parts) -> None:
+    """The lookup has embedded the question: it is not done twice."""
+    vector = await parts.embedder.embed("What is a cache?")
+    entry = parts.store.keep(request(), ANSWER, PATH)
+    await parts.store.share(entry, vector, lambda: ("p", "a"), is_semantic=True)
+    found = await parts.shared.get(entry.scope, entry.id)
+
+    assert found is not None
+    assert found.vector is not None
+    assert len(parts.embedder.texts) == 1
+
+
+async def test_tokens_are_counted_where_the_origin_did_not(parts: Parts) -> None:
+    """And marked as an estimate."""
+    entry = await parts.put(Answer(b"{}"))
+    found = await parts.shared.get(entry.scope, entry.id)
+
+    assert found is not None
+    assert found.answer.usage == Usage(7, 8, estimated=True)
+    assert parts.counted == [("p", "a")]
+
+
+async def test_a_private_answer_stays_here(parts: Parts) -> None:
+    """In the session tier alone."""
+    entry = await parts.put(private=True)
+
+    assert parts.session.get(request().caller, entry.id) is entry
+    assert await parts.shared.get(entry.scope, entry.id) is None
+    assert (parts.published, parts.embedder.texts) == (0, [])
+
+
+async def test_an_embedder_that_fails(parts: Parts) -> None:
+    """The answer is stored all the same, for its own question."""
+    parts.embedder.fails = True
+    entry = await parts.put()
+    found = await parts.shared.get(entry.scope, entry.id)
+
+    assert found is not None
+    assert found.vector is None
+
+
+async def test_a_shared_tier_that_fails(tmp_path: Path) -> None:
+    """Storing raises nothing, and the session tier has the answer."""
+    heard = Heard()
+    tasks = Tasks(heard)
+    parts = Parts(tmp_path / "x.db", tasks, heard)  # not started
+    entry = await parts.put()
+    await tasks.close()
+
+    assert parts.session.get(request().caller, entry.id) is entry
+    assert "stage_failed" in heard.names
+
+
+async def test_read_your_own_writes(parts: Parts) -> None:
+    """A lookup in the scope waits until what is being written can be found."""
+    parts.hold.clear()
+    async with asyncio.TaskGroup() as group:
+        writing = group.create_task(parts.put())
+        await until(lambda: parts.published == 1)
+        scope = request().scope.id
+        await parts.store.settled("another scope", Deadline(10))
+        waiting = group.create_task(parts.store.settled(scope, Deadline(10)))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        assert not writing.done()
+        parts.hold.set()
+    await parts.store.settled(scope, Deadline(10))
+
+    assert parts.store._writing == {}
+
+
+async def test_waiting_for_writes_ends_with_the_deadline(parts: Parts) -> None:
+    """A write that takes long costs a hit, not a request."""
+    parts.hold.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(parts.put())
+        await until(lambda: parts.published == 1)
+        await parts.store.settled(request().scope.id, Deadline(0.01))
+        parts.hold.set()
+
+
+async def test_a_write_that_is_given_up_wakes_who_waits(parts: Parts) -> None:
+    """Nobody waits for a write that will never be."""
+    parts.hold.clear()
+    async with asyncio.TaskGroup() as group:
+        writing = group.create_task(parts.put())
+        await until(lambda: parts.published == 1)
+        waiting = group.create_task(parts.store.settled(request().scope.id, Deadline(60)))
+        await asyncio.sleep(0)
+        writing.cancel()
+
+    assert waiting.done()
+    assert parts.store._writing == {}
+
+
+async def test_a_publication_that_fails(parts: Parts) -> None:
+    """The answer is durable; that the index is behind is an event, and the log is read again."""
+
+    async def fail() -> None:
+        raise TierError("index")
+
+    parts.store._publish = fail
+    entry = await parts.put()
+
+    assert await parts.shared.get(entry.scope, entry.id) is not None

@@ -1,0 +1,240 @@
+"""The derived tiers follow the shared tier's log, whatever fails in between."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from proxy.core.model import Caller, Selector
+from proxy.errors import TierError
+from proxy.tiers.faiss import FaissTier
+from proxy.tiers.session import MemoryTier
+from proxy.tiers.sqlite import SqliteTier
+from proxy.upkeep import Upkeep
+from tests.support.ports import Heard
+from tests.support.waiting import until
+from tests.tiers.builders import DIMENSION, EMBEDDER, FakeClock, entry, unit
+
+CALLER = Caller("acme")
+
+
+class Parts:
+    """All three tiers, and their upkeep, on a clock that stands still."""
+
+    def __init__(self, directory: Path, *, snapshot: str = "index.snapshot") -> None:
+        self.clock = FakeClock()
+        self.heard = Heard()
+        self.session = MemoryTier(clock=self.clock, max_entries=9, max_bytes=1 << 20, ttl_s=600)
+        self.shared = SqliteTier(
+            directory / "x.db", clock=self.clock, on_event=self.heard.event, log_records=4
+        )
+        self.index = FaissTier(
+            directory / snapshot,
+            embedder=EMBEDDER,
+            dimension=DIMENSION,
+            max_entries=100,
+            clock=self.clock,
+            on_event=self.heard.event,
+        )
+        self.upkeep = Upkeep(
+            self.session,
+            self.shared,
+            self.index,
+            clock=self.clock,
+            observer=self.heard,
+            poll_s=0.01,
+            expire_s=0.01,
+            save_s=0.01,
+        )
+
+    async def start(self) -> None:
+        await self.shared.start()
+        await self.upkeep.start()
+
+    async def close(self) -> None:
+        await self.index.close()
+        await self.shared.close()
+
+    async def found(self, question: str, seed: int = 1) -> bool:
+        """Whether the index has this question."""
+        made = entry(question, self.clock, seed=seed)
+        candidates = await self.index.search(made.scope, unit(seed), 4)
+        return made.id in {candidate.entry_id for candidate in candidates}
+
+
+@pytest.fixture
+async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
+    made = Parts(tmp_path)
+    await made.start()
+    yield made
+    await made.close()
+
+
+async def test_the_index_follows(parts: Parts) -> None:
+    """What is stored is found once the log is read, and not before."""
+    await parts.shared.put(entry("one", parts.clock))
+    assert not await parts.found("one")
+    await parts.upkeep.catch_up()
+
+    assert await parts.found("one")
+
+
+async def test_a_removal_reaches_both(parts: Parts) -> None:
+    """Another replica's purge takes the entry out of this one's session tier and index."""
+    made = entry("one", parts.clock)
+    await parts.shared.put(made)
+    parts.session.put(CALLER, made)
+    await parts.upkeep.catch_up()
+    await parts.shared.purge(Selector("acme", ids=(made.id,)))
+    await parts.upkeep.catch_up()
+
+    assert not await parts.found("one")
+    assert parts.session.get(CALLER, made.id) is None
+
+
+async def test_a_restart_reads_only_the_tail(parts: Parts, tmp_path: Path) -> None:
+    """The snapshot stands for what came before it."""
+    await parts.shared.put(entry("one", parts.clock, seed=1))
+    await parts.upkeep.stop()
+    await parts.shared.put(entry("two", parts.clock, seed=2))
+    second = Parts(tmp_path)
+    await second.start()
+    loaded = await second.found("one", 1), await second.found("two", 2)
+    await second.upkeep.catch_up()
+    caught_up = await second.found("one", 1), await second.found("two", 2)
+    await second.close()
+
+    assert loaded == (True, False)
+    assert caught_up == (True, True)
+
+
+async def test_a_lost_index_is_read_anew(parts: Parts, tmp_path: Path) -> None:
+    """Losing it loses nothing, although the log itself was trimmed."""
+    for number in range(12):
+        await parts.shared.put(entry(f"q{number}", parts.clock, seed=number))
+    await parts.shared.expire(parts.clock())
+    second = Parts(tmp_path, snapshot="another")
+    await second.start()
+    await second.upkeep.catch_up()
+    found = [await second.found(f"q{number}", number) for number in range(12)]
+    await second.close()
+
+    assert all(found)
+
+
+async def test_who_is_too_far_behind_starts_anew(parts: Parts, tmp_path: Path) -> None:
+    """What was removed while nobody read is not found for ever."""
+    gone = entry("gone", parts.clock, seed=50)
+    await parts.shared.put(gone)
+    await parts.upkeep.stop()
+    await parts.shared.purge(Selector("acme", ids=(gone.id,)))
+    for number in range(12):
+        await parts.shared.put(entry(f"q{number}", parts.clock, seed=number))
+    await parts.shared.expire(parts.clock())
+    second = Parts(tmp_path)
+    await second.start()
+    assert await second.found("gone", 50)
+    await second.upkeep.catch_up()
+    found = await second.found("gone", 50), await second.found("q11", 11)
+    await second.close()
+
+    assert found == (False, True)
+
+
+async def test_expiry_takes_out_of_every_tier(parts: Parts) -> None:
+    """By the same way as a removal."""
+    await parts.shared.put(entry("one", parts.clock, ttl=10))
+    await parts.upkeep.catch_up()
+    parts.clock.now += 11
+    await parts.upkeep._expire()
+    await parts.upkeep.catch_up()
+
+    assert not await parts.found("one")
+    assert parts.index.stats()["entries"] == 0
+
+
+async def test_the_index_is_saved_when_it_has_changed(parts: Parts, tmp_path: Path) -> None:
+    """And not otherwise: an idle program does not wear the disk."""
+    file = tmp_path / "index.snapshot"
+    await parts.shared.put(entry("one", parts.clock))
+    await parts.upkeep.catch_up()
+    await parts.upkeep.save()
+    first = file.stat().st_mtime_ns
+    await parts.upkeep.save()
+    assert file.stat().st_mtime_ns == first
+    await parts.shared.put(entry("two", parts.clock, seed=2))
+    await parts.upkeep.catch_up()
+    await parts.upkeep.save()
+
+    assert file.stat().st_mtime_ns != first
+
+
+async def test_a_fault_is_an_event_and_the_next_round_tries(tmp_path: Path) -> None:
+    """The shared tier that is not there yet is followed as soon as it is."""
+    parts = Parts(tmp_path)
+    await parts.upkeep.start()
+    async with asyncio.TaskGroup() as group:
+        works = [group.create_task(work) for work in parts.upkeep.works().values()]
+        await until(lambda: "upkeep_failed" in parts.heard.names)
+        await parts.shared.start()
+        await parts.shared.put(entry("one", parts.clock))
+        await until(lambda: parts.index.stats()["entries"] == 1)
+        for work in works:
+            work.cancel()
+    await parts.close()
+
+    assert {event["work"] for name, event in parts.heard.events if name == "upkeep_failed"} <= {
+        "follow",
+        "expire",
+        "save",
+    }
+
+
+async def test_a_stop_without_a_shared_tier(tmp_path: Path) -> None:
+    """It ends all the same, and says what it could not do."""
+    parts = Parts(tmp_path)
+    await parts.upkeep.start()
+    await parts.upkeep.stop()
+    await parts.close()
+
+    assert parts.heard.names == ["upkeep_failed"]
+
+
+async def test_without_an_index(parts: Parts) -> None:
+    """The session tier alone follows."""
+    upkeep = Upkeep(parts.session, parts.shared, None, clock=parts.clock, observer=parts.heard)
+    made = entry("one", parts.clock)
+    await upkeep.start()
+    await parts.shared.put(made)
+    parts.session.put(CALLER, made)
+    await upkeep.catch_up()
+    await parts.shared.purge(Selector("acme", everything=True))
+    await upkeep.catch_up()
+    await upkeep.save()
+    await upkeep.stop()
+
+    assert parts.session.get(CALLER, made.id) is None
+
+
+async def test_concurrent_catching_up(parts: Parts) -> None:
+    """Every writer brings the index up to the log; they do not get in each other's way."""
+
+    async def store(number: int) -> None:
+        await parts.shared.put(entry(f"q{number}", parts.clock, seed=number))
+        await parts.upkeep.catch_up()
+        assert await parts.found(f"q{number}", number)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(30):
+            group.create_task(store(number))
+
+    assert parts.index.stats()["entries"] == 30
+
+
+async def test_the_fault_of_a_catching_up_is_told(tmp_path: Path) -> None:
+    """Who asks for it must know that it did not happen."""
+    parts = Parts(tmp_path)
+    with pytest.raises(TierError):
+        await parts.upkeep.catch_up()
+    await parts.close()
