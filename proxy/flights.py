@@ -165,14 +165,16 @@ class Flight:
         self._chunks.append(chunk)
         self._size += len(chunk)
         self._announce()
-        while self._size > self._keep_bytes + WINDOW_BYTES and self._seats:
+        while self._size > self._keep_bytes + WINDOW_BYTES:
             changed = self._changed
             self._forget_what_all_have_read()
             if self._size > self._keep_bytes + WINDOW_BYTES:
                 await changed.wait()
 
     def _forget_what_all_have_read(self) -> None:
-        count = min(seat.read for seat in self._seats) - self._forgotten
+        """Where nobody listens, that is everything: it can neither be heard nor kept."""
+        everything = self._forgotten + len(self._chunks)
+        count = min((seat.read for seat in self._seats), default=everything) - self._forgotten
         self._size -= sum(map(len, self._chunks[:count]))
         del self._chunks[:count]
         self._forgotten += count

@@ -287,9 +287,13 @@ class Gateway:
         exchange: Exchange,
     ) -> AsyncIterator[bytes]:
         live = LiveFilter(dialect, hide_usage=not request.include_usage)
-        async for chunk in flight.chunks(seat):
-            if passed := live.feed(chunk):
-                yield passed
+        try:
+            async for chunk in flight.chunks(seat):
+                if passed := live.feed(chunk):
+                    yield passed
+        except RepriseError:
+            exchange.learn(stored=False, reason="the stream broke")
+            raise
         if rest := live.finish():
             yield rest
         landing = await flight.landed()

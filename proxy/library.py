@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from proxy.config import Config
 from proxy.core import directives
+from proxy.core.admission import why_not
 from proxy.core.canonical import dumps, loads
 from proxy.core.dialects.chat import Chat
 from proxy.core.lookup import Hit, Miss, Seen
@@ -156,6 +157,8 @@ class Cache:
         if bypass is not None or not found.directives.write or not store.keeps(found, path):
             return None
         facts = self._dialect.facts(answer)
+        if why_not(facts) is not None:
+            return None
         whole = Answer(dumps(answer), (), self._dialect.usage_of(answer), facts.finish)
         entry = store.keep(found, whole, path)
         await store.share(

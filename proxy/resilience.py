@@ -162,4 +162,6 @@ class Stage:
             return "late"
         except TierError as error:
             return str(error)
+        except Exception as error:  # noqa: BLE001 - a bug in a part must not end the probing
+            return described(error)
         return None

@@ -14,6 +14,7 @@ from proxy.errors import BadRequestError, NotCachedError
 from proxy.library import Cache, open_cache, tenant_id
 from tests.support.completions import choice_for, completion, text_for
 from tests.support.program import chat, settings
+from tests.support.waiting import until
 
 QUESTION = "How do I reset my password?"
 REWORDED = "how can I reset my password"
@@ -35,6 +36,11 @@ class Source:
         if self.error is not None:
             raise self.error
         return completion(request, [choice_for(0, text_for(request))], self.calls)
+
+
+def listeners(cache: Cache) -> int:
+    """How many wait for a flight."""
+    return sum(len(flight._seats) for flight in cache.runtime.flights._calls)
 
 
 @pytest.fixture
@@ -72,8 +78,7 @@ async def test_a_crowd_is_one_call(cache: Cache, source: Source) -> None:
     source.hold.clear()
     async with asyncio.TaskGroup() as group:
         asking = [group.create_task(cache.ask(chat(), source)) for _ in range(200)]
-        while source.calls == 0 or not cache.runtime.flights._by_key:
-            await asyncio.sleep(0)
+        await until(lambda: listeners(cache) == 200, "everybody's waiting")
         source.hold.set()
 
     assert source.calls == 1
@@ -92,8 +97,7 @@ async def test_the_origins_own_error(cache: Cache, source: Source) -> None:
 
         for _ in range(3):
             group.create_task(ask())
-        while not source.calls:
-            await asyncio.sleep(0)
+        await until(lambda: source.calls == 1, "the call")
         source.hold.set()
     source.error = None
     after = await cache.ask(chat(), source)
@@ -185,8 +189,7 @@ async def test_an_invalidation_overtakes_a_call(cache: Cache, source: Source) ->
     source.hold.clear()
     async with asyncio.TaskGroup() as group:
         asking = group.create_task(cache.ask(chat(), source))
-        while not source.calls:
-            await asyncio.sleep(0)
+        await until(lambda: source.calls == 1, "the call")
         await cache.invalidate(Selector(tenant_id(""), everything=True))
         source.hold.set()
 
@@ -199,11 +202,9 @@ async def test_a_caller_who_leaves(cache: Cache, source: Source) -> None:
     source.hold.clear()
     async with asyncio.TaskGroup() as group:
         first = group.create_task(cache.ask(chat(), source))
-        while not source.calls:
-            await asyncio.sleep(0)
+        await until(lambda: source.calls == 1, "the call")
         second = group.create_task(cache.ask(chat(), source))
-        while sum(len(f._seats) for f in cache.runtime.flights._calls) < 2:
-            await asyncio.sleep(0.001)
+        await until(lambda: listeners(cache) == 2, "two listeners")
         first.cancel()
         await asyncio.sleep(0)
         source.hold.set()

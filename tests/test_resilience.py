@@ -154,8 +154,7 @@ async def test_who_comes_last_is_not_to_blame(tasks: Tasks, part: Part, heard: H
     stage = made(part, tasks, heard)
     part.hangs = True
     deadline = Deadline(0.1)
-    while deadline.is_fair:
-        await asyncio.sleep(0.01)
+    await until(lambda: not deadline.is_fair)
     answer = await stage.ask(part.ask, deadline)
 
     assert answer is None

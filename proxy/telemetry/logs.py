@@ -41,6 +41,7 @@ OWN_REASONS = frozenset(
         "not fresh enough",
         "neighbour gone",
         "the caller left",
+        "the stream broke",
         "shadow: session",
         "shadow: shared",
         "shadow: vector",

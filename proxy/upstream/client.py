@@ -7,8 +7,8 @@ describes the connection or the encoding of a body we did not forward is never f
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from functools import partial
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
 
 import aiohttp
 from multidict import CIMultiDict
@@ -48,6 +48,13 @@ def end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         for token in value.split(",")
     }
     return [pair for pair in pairs if pair[0] not in HOP_BY_HOP and pair[0] not in named]
+
+
+def _payload(body: bytes | AsyncIterator[bytes]) -> io.BytesIO | AsyncIterator[bytes] | None:
+    """A body as aiohttp takes it: whole bytes it would write in one go, however many they are."""
+    if isinstance(body, bytes):
+        return io.BytesIO(body) if body else None
+    return body
 
 
 class HttpReply:
@@ -162,14 +169,16 @@ class HttpOrigin:
         Every keep-alive client meets this race (RFC 9112, 9.3.1). aiohttp tries again only for
         idempotent methods, which would turn each such POST into the caller's error.
         """
-        ask = partial(
-            session.request,
-            request.method,
-            self._url(request.path),
-            headers=self._headers(request.headers),
-            data=request.body or None,
-            allow_redirects=False,
-        )
+
+        def ask() -> Awaitable[aiohttp.ClientResponse]:
+            return session.request(
+                request.method,
+                self._url(request.path),
+                headers=self._headers(request.headers),
+                data=_payload(request.body),
+                allow_redirects=False,
+            )
+
         try:
             return await ask()
         except (aiohttp.ServerDisconnectedError, ConnectionResetError):

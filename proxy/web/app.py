@@ -73,7 +73,9 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
     except ApiError as error:
         return _error(request, error)
     except web.HTTPException as error:
-        return _error(request, _mapped(request, error))
+        problem = _mapped(request, error)
+        request.app[RUNTIME].observer.notice(_outcome(request, problem))
+        return _error(request, problem)
     except Exception as error:
         if isinstance(error, ConnectionResetError):  # the caller left while we wrote
             raise
@@ -102,5 +104,14 @@ def _mapped(request: web.Request, error: web.HTTPException) -> ApiError:
 
 
 def _error(request: web.Request, problem: ApiError) -> web.Response:
-    outcome = Outcome(request[REQUEST_ID], Result.BYPASS, "none", status=problem.status)
-    return reply.error(problem, outcome, expose=False)
+    return reply.error(problem, _outcome(request, problem), expose=False)
+
+
+def _outcome(request: web.Request, problem: ApiError) -> Outcome:
+    return Outcome(
+        request[REQUEST_ID],
+        Result.BYPASS,
+        "none",
+        status=problem.status,
+        reason=problem.code or problem.kind,
+    )

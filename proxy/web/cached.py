@@ -33,11 +33,9 @@ def handler(dialect: Dialect) -> Handler:
             return await passthrough.relay(request, await request.read(), exchange)
         raw = await request.read()
         try:
-            found = _read(request, dialect, _parsed(raw), runtime, exchange)
+            found = _admitted(request, dialect, raw, runtime, exchange)
             if found.bypass is None:
                 return await _answer(request, dialect, raw, found, runtime, exchange)
-            if found.request.directives.only_if_cached:
-                raise not_cached()
         except ApiError as problem:
             expose = runtime.config.server.expose_cache_headers
             exchange.learn(status=problem.status)
@@ -46,6 +44,22 @@ def handler(dialect: Dialect) -> Handler:
         return await passthrough.relay(request, raw, exchange)
 
     return handle
+
+
+def _admitted(
+    request: web.Request, dialect: Dialect, raw: bytes, runtime: Runtime, exchange: Exchange
+) -> Understood:
+    """The request, read; one that is refused is told of here: it gets no further."""
+    try:
+        found = _read(request, dialect, _parsed(raw), runtime, exchange)
+        if found.bypass is not None and found.request.directives.only_if_cached:
+            raise not_cached()
+    except ApiError as problem:
+        refused = {"status": problem.status, "reason": problem.code or problem.kind}
+        exchange.learn(result=Result.BYPASS, **refused)
+        runtime.observer.notice(exchange.finished())
+        raise
+    return found
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

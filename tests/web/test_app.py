@@ -197,6 +197,7 @@ async def test_a_header_that_is_too_large(proxy: Served) -> None:
 
 async def test_a_large_request(proxy: Served, origin: ScriptedOrigin) -> None:
     """One with images in it is megabytes, and an ordinary request."""
+    origin.always = Act(text="Seen.")
     got = [await proxy.post(chat("a" * 3_000_000)) for _ in range(2)]
 
     assert [answer.cache for answer in got] == ["MISS", "HIT"]

@@ -176,7 +176,7 @@ def test_parts_are_not_run_together() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (chat(tools=[{"type": "function"}]), "tools"),
+        (chat(tools=[{"type": "function"}]), None),
         (chat(seed=7), "seed"),
         (chat(logprobs=True), "logprobs"),
         (chat(top_logprobs=2), "top_logprobs"),
