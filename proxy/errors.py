@@ -5,15 +5,18 @@ SDK raises the class its user already handles. Errors of libraries are mapped he
 where they appear; nothing above an adapter catches an aiohttp, sqlite3 or redis error.
 """
 
-import traceback
 from typing import Any, ClassVar
 
 
 def described(error: BaseException) -> str:
     """An error's class and where it was raised, for a log: its text may quote a prompt."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None:
+        return type(error).__name__
+    file = last.tb_frame.f_code.co_filename.rpartition("/")[2]
+    return f"{type(error).__name__} at {file}:{last.tb_lineno}"
 
 
 class RepriseError(Exception):

@@ -7,11 +7,11 @@ longest the configuration allows, so that a busy machine changes the times and n
 And no request reaches an origin: an answer says whose it is.
 """
 
+import asyncio
 import gzip
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -222,10 +222,10 @@ def _messages(path: Path, number: int, row: Json, field: str) -> tuple[Json, ...
     return tuple(messages)
 
 
-async def evaluate(
+def evaluate(
     sample: Sample, config: Config, progress: Callable[[], None] = lambda: None
 ) -> list[Ruling]:
-    """Put a set to a cache of its own.
+    """Put a set to a cache of its own, in a loop of its own.
 
     Args:
         sample: The set.
@@ -236,23 +236,21 @@ async def evaluate(
         EvaluationError: A part of the cache does not work, so that nothing would be measured.
         ConfigError: The configuration names something that does not exist.
     """
+    with tempfile.TemporaryDirectory(prefix="reprise-eval-") as folder:
+        return asyncio.run(_evaluate(sample, _apart(config, Path(folder)), progress))
+
+
+async def _evaluate(sample: Sample, config: Config, progress: Callable[[], None]) -> list[Ruling]:
+    """What goes wrong in the cache is said on stderr."""
     rule = _rule_in_stream if sample.kind is Kind.STREAM else _rule_on_pair
     rulings = []
-    async with _empty_cache(config) as cache:
+    async with open_cache(config, sys.stderr) as cache:
         _refuse_trouble(cache)
         for number, case in enumerate(sample.cases):
             rulings.append(await rule(cache, case, f"row {number}"))
             progress()
         _refuse_trouble(cache)
     return rulings
-
-
-@asynccontextmanager
-async def _empty_cache(config: Config) -> AsyncIterator[Cache]:
-    """A cache that holds nothing; what goes wrong in it is said on stderr."""
-    with tempfile.TemporaryDirectory(prefix="reprise-eval-") as folder:
-        async with open_cache(_apart(config, Path(folder)), sys.stderr) as cache:
-            yield cache
 
 
 def _apart(config: Config, folder: Path) -> Config:

@@ -251,7 +251,14 @@ class Gateway:
     def _asking(self, request: CacheRequest, dialect: Dialect, call: Call) -> Origin:
         """The origin, asked for usage as well where the caller's stream left it out."""
         body = dialect.with_usage(request.body) if self._request_usage else None
-        return call.origin if body is None else AskingForUsage(call.origin, body)
+        if body is None:
+            return call.origin
+        return AskingForUsage(call.origin, body, self._learn_refusal)
+
+    def _learn_refusal(self) -> None:
+        """This origin answers only what does not ask for usage: do not ask it again."""
+        self._request_usage = False
+        self._observer.event("usage_refused")
 
     async def _relay(
         self,
@@ -302,8 +309,10 @@ class Gateway:
 
     def _landed(self, request: CacheRequest, landing: Landing, exchange: Exchange) -> None:
         answer = landing.answer
+        stored = answer is not None and landing.refusal is None and request.directives.write
         exchange.learn(
-            stored=answer is not None and landing.refusal is None and request.directives.write,
+            stored=stored,
+            entry=request.key if stored else None,
             usage=answer.usage if answer else None,
             reason=landing.refusal or exchange.outcome.reason,
         )
@@ -322,6 +331,7 @@ class AskingForUsage:
 
     origin: Origin
     body: bytes
+    refused: Callable[[], None]
 
     async def send(self, request: OriginRequest) -> OriginReply:
         """Ask with usage; if that is refused, as the caller did."""
@@ -329,7 +339,10 @@ class AskingForUsage:
         if reply.status not in REFUSALS:
             return reply
         await reply.close()
-        return await self.origin.send(request)
+        reply = await self.origin.send(request)
+        if reply.status < min(REFUSALS):
+            self.refused()
+        return reply
 
 
 async def _paced(pieces: Iterable[tuple[float, bytes]]) -> AsyncIterator[bytes]:

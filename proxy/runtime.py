@@ -28,7 +28,7 @@ from proxy.errors import ConfigError
 from proxy.flights import Flights
 from proxy.gateway import Gateway
 from proxy.ports import Embedder, Observer, SessionTier, SharedTier
-from proxy.resilience import Stage, Tasks
+from proxy.resilience import Deadline, Stage, Tasks
 from proxy.searching import Search, Semantic
 from proxy.storing import Store
 from proxy.telemetry import Telemetry
@@ -73,14 +73,17 @@ class Runtime:
     async def invalidate(self, selector: Selector, *, dry_run: bool = False) -> Sequence[str]:
         """Forget entries in every tier; returns their ids. Raises TierError when it cannot.
 
-        The shared tier first: once it has logged the removal, every fold of its log forgets too.
+        What is under way is overtaken first, or it would be written after the purge. Then the
+        shared tier: once it has logged the removal, every fold of its log forgets too.
         """
-        ids = await self.shared.purge(selector, dry_run=dry_run)
-        if not dry_run:
-            self.flights.void()
-            self.session.purge(selector)
-            self.session.drop(ids)
-            await self.upkeep.catch_up()
+        if dry_run:
+            return await self.shared.purge(selector, dry_run=True)
+        self.flights.void()
+        await self.store.idle(Deadline(WRITE_S))
+        ids = await self.shared.purge(selector)
+        self.session.purge(selector)
+        self.session.drop(ids)
+        await self.upkeep.catch_up()
         return ids
 
 

@@ -125,6 +125,11 @@ class Store:
         await self._shared.put(entry)
         await self._publish()
 
+    async def idle(self, deadline: Deadline) -> None:
+        """Wait for all answers that are just being written."""
+        for scope in tuple(self._writing):
+            await self.settled(scope, deadline)
+
     async def settled(self, scope: str, deadline: Deadline) -> None:
         """Read your own writes: wait for answers of this scope that are just being written."""
         for written in tuple(self._writing.get(scope, ())):

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from proxy.core.model import Changes, Removed
+from proxy.core.model import ALL_TENANTS, Changes, Removed, Selector
 from proxy.errors import TierError
 from proxy.ports import Clock, Observer, SessionTier, SharedTier, VectorTier
 
@@ -69,6 +69,8 @@ class Upkeep:
                     break
 
     async def _fold(self, changes: Changes) -> None:
+        if changes.reset:  # what was removed meanwhile is not told one by one
+            self._session.purge(Selector(ALL_TENANTS, everything=True))
         removed = [change.id for change in changes.items if isinstance(change, Removed)]
         if removed:
             self._session.drop(removed)

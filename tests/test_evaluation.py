@@ -32,14 +32,14 @@ def chat(*texts: str) -> list[dict[str, str]]:
     return [{"role": roles[turn % 2], "content": text} for turn, text in enumerate(texts)]
 
 
-async def rule(path: Path, kind: Kind, config: Config | None = None) -> list[Ruling]:
-    return await evaluate(read_set(path, kind), config or Config())
+def rule(path: Path, kind: Kind, config: Config | None = None) -> list[Ruling]:
+    return evaluate(read_set(path, kind), config or Config())
 
 
-async def test_pairs(tmp_path: Path) -> None:
+def test_pairs(tmp_path: Path) -> None:
     """A rewording is served with the first question's answer; its opposite is not, and why."""
     file = write(tmp_path / "pairs_x.jsonl", {**SAME, "label": 1}, {**OTHER, "label": 0})
-    same, other = await rule(file, Kind.PAIRS)
+    same, other = rule(file, Kind.PAIRS)
 
     assert (same.served, same.right, same.reason) == (True, True, "vector")
     assert (other.served, other.right) == (False, False)
@@ -48,33 +48,33 @@ async def test_pairs(tmp_path: Path) -> None:
     assert other.latency_s > 0
 
 
-async def test_rows_do_not_meet(tmp_path: Path) -> None:
+def test_rows_do_not_meet(tmp_path: Path) -> None:
     """Every pair has a cache of its own: what an earlier row stored answers no later one."""
     far = {"id": "far", "a": "What is a monad?", "b": SAME["a"], "label": 0}
-    _, found = await rule(write(tmp_path / "pairs_x.jsonl", {**SAME, "label": 1}, far), Kind.PAIRS)
+    _, found = rule(write(tmp_path / "pairs_x.jsonl", {**SAME, "label": 1}, far), Kind.PAIRS)
 
     assert not found.served
 
 
-async def test_admission_counts(tmp_path: Path) -> None:
+def test_admission_counts(tmp_path: Path) -> None:
     """A question that may not be cached is no hit, and the reason says so."""
     row = {"a": "What is on today?", "b": "What is on today?", "label": 1}
-    [found] = await rule(write(tmp_path / "pairs_x.jsonl", row), Kind.PAIRS)
+    [found] = rule(write(tmp_path / "pairs_x.jsonl", row), Kind.PAIRS)
 
     assert (found.served, found.reason) == (False, "asks about today")
 
 
-async def test_configuration_counts(tmp_path: Path) -> None:
+def test_configuration_counts(tmp_path: Path) -> None:
     """The configured decision is the one measured: without guards the trap is served."""
     file = write(tmp_path / "pairs_x.jsonl", {**OTHER, "label": 0})
     config = Config.model_validate({"cache": {"vector": {"guards": [], "threshold": 0.8}}})
-    [found] = await rule(file, Kind.PAIRS, config)
+    [found] = rule(file, Kind.PAIRS, config)
 
     assert found.served
     assert not found.right
 
 
-async def test_conversations(tmp_path: Path) -> None:
+def test_conversations(tmp_path: Path) -> None:
     """An equal last turn is served under equal earlier turns, and under no others."""
     asked = chat("What is a lake?", "Water.", "What are its types?")
     other = chat("What is a rock?", "Stone.", "What are its types?")
@@ -83,13 +83,13 @@ async def test_conversations(tmp_path: Path) -> None:
         {"a": asked, "b": asked, "label": 1},
         {"a": asked, "b": other, "label": 0},
     )
-    served, refused = await rule(file, Kind.CONVERSATIONS)
+    served, refused = rule(file, Kind.CONVERSATIONS)
 
     assert (served.served, served.reason) == (True, "session")
     assert not refused.served
 
 
-async def test_stream(tmp_path: Path) -> None:
+def test_stream(tmp_path: Path) -> None:
     """One cache grows; what it serves is right when it is the row's own key's answer."""
     file = write(
         tmp_path / "stream_x.jsonl",
@@ -98,7 +98,7 @@ async def test_stream(tmp_path: Path) -> None:
         {"i": 2, "text": SAME["a"], "key": "other", "src": "two", "first": True},
     )
     sample = read_set(file, Kind.STREAM)
-    rulings = await evaluate(sample, Config())
+    rulings = evaluate(sample, Config())
     report = score(sample, rulings)
 
     assert [ruling.served for ruling in rulings] == [False, True, True]
@@ -109,25 +109,25 @@ async def test_stream(tmp_path: Path) -> None:
     assert {"one", "two"} == set(report["by_category"])  # type: ignore[call-overload]
 
 
-async def test_nothing_is_left_or_read(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_nothing_is_left_or_read(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     """The user's own data is neither read nor written."""
     data = tmp_path / "data"
     places = {"shared": {"url": f"sqlite:///{data}/r.db"}, "vector": {"snapshot": data / "i"}}
     file = write(tmp_path / "pairs_x.jsonl", {**SAME, "label": 1})
-    await rule(file, Kind.PAIRS, Config.model_validate({"cache": places}))
+    rule(file, Kind.PAIRS, Config.model_validate({"cache": places}))
 
     assert not data.exists()
     assert not recwarn.list
 
 
-async def test_a_part_that_fails(tmp_path: Path) -> None:
+def test_a_part_that_fails(tmp_path: Path) -> None:
     """Without its embedder the cache would miss everything: that is an error and no result."""
     config = Config.model_validate(
         {"embedder": {"kind": "openai", "openai": {"base_url": "http://127.0.0.1:9/v1"}}}
     )
     file = write(tmp_path / "pairs_x.jsonl", {**SAME, "label": 1})
     with pytest.raises(EvaluationError, match="embedder does not work"):
-        await rule(file, Kind.PAIRS, config)
+        rule(file, Kind.PAIRS, config)
 
 
 def test_gzip_and_names(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """`reprise eval`: how many questions does the cache serve, and how many of them wrongly?"""
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -164,7 +163,7 @@ def _evaluated(
         for sample in samples:
             try:
                 with _progress(sample) as advance:
-                    rulings = asyncio.run(evaluate(sample, config, advance))
+                    rulings = evaluate(sample, config, advance)
             except ConfigError as error:
                 exit_with(error)
             except EvaluationError as error:

@@ -109,8 +109,11 @@ class Recording:
         return self._understood(answer, body, ())
 
     def _understood(self, answer: Json, body: bytes, frames: tuple[bytes, ...]) -> Landing:
-        facts = self._dialect.facts(answer)
-        whole = Answer(body, frames, self._dialect.usage_of(answer), facts.finish)
+        try:
+            facts, usage = self._dialect.facts(answer), self._dialect.usage_of(answer)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return Landing(None, "not an answer")  # of a shape that no origin documents
+        whole = Answer(body, frames, usage, facts.finish)
         refusal = why_not(facts)
         if refusal is None and whole.size > self._max_bytes:
             refusal = "too large"

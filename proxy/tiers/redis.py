@@ -154,6 +154,7 @@ class RedisTier:
             socket_timeout=self._timeout_s,
             socket_connect_timeout=self._connect_timeout_s,
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+            driver_info=None,  # naming itself, the library would look its version up on disk
             protocol=2,  # our commands answer alike in both, and every proxy speaks it
         )
 

@@ -16,13 +16,13 @@ FILE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 HEAD = """# Configuration
 
-`config.yaml` holds every key with its default and its explanation, and may be cut down to what you
-change: a missing key has its default, an unknown one is an error. `reprise check` prints what holds,
-with secrets hidden, or every problem, one a line.
+`config.yaml` holds every key with its default and its explanation, and may be cut down to what
+you change: a missing key has its default, an unknown one is an error. `reprise check` prints what
+holds, with secrets hidden, or every problem, one a line.
 
-`make run` reads `config.yaml`; `reprise serve --config FILE`, or the variable `CONFIG`, reads another
-file; without one the defaults hold. Any text in the file may use `${NAME}` or `${NAME:-default}` from
-the environment. Four variables win over the file:
+`make run` reads `config.yaml`; `reprise serve --config FILE`, or the variable `CONFIG`, reads
+another file; without one the defaults hold. Any text in the file may use `${NAME}` or
+`${NAME:-default}` from the environment. Four variables win over the file:
 
 | variable | key |
 |---|---|
@@ -36,13 +36,13 @@ What the first days ask for:
 | wish | key |
 |---|---|
 | another origin: a local server, a gateway | `upstream.base_url` |
-| the proxy has the key, callers have none | `upstream.api_key: ${OPENAI_API_KEY}`, and only trusted callers can reach it |
+| the proxy has the key, its callers, all trusted, have none | `upstream.api_key` |
 | several replicas | `cache.shared.url: redis://...` |
 | all callers share answers, whatever their keys | `cache.tenancy: shared` |
 | fewer wrong hits, fewer hits | a higher `cache.vector.threshold` |
 | exact repeats only | `embedder.kind: none` |
 | answers that are not drawn at random | `cache.admission.max_temperature` |
-| look before you leap | send `x-cache-mode: shadow`: looked up and reported, answered by the origin |
+| look before you leap | send `x-cache-mode: shadow`: looked up, answered by the origin |
 
 The rest of this page is written from the schema.
 """
@@ -116,7 +116,7 @@ def _allowed(field: FieldInfo) -> str:
     return " ".join(limits)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a default is of any type
+def _plain(value: Any) -> Any:
     """Whole numbers as people write them."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

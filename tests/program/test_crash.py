@@ -52,7 +52,7 @@ class Caller:
             _, said, _ = await self.ask(text)
             self.received[text] = said
             status, _, tier = await self.cached(text, "checking")
-            if status == 200 and tier in {"shared", "session"}:
+            if status == 200 and tier == "shared":
                 self.confirmed.add(text)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import aiohttp
 import openai
 from aiohttp import web
+from blockbuster import blockbuster_ctx
 from multidict import CIMultiDictProxy
 
 from proxy.config import Config
@@ -165,7 +166,10 @@ class Serving(Protocol):
 
 @asynccontextmanager
 async def served(config: Json) -> AsyncIterator[Served]:
-    """A proxy in this loop, as `reprise serve` would run it."""
+    """A proxy in this loop, as `reprise serve` would run it.
+
+    Once it serves, nothing of it may block the loop: a file, a lock or a sleep raises there.
+    """
     log = io.StringIO()
     async with open_runtime(Config.model_validate(config), log) as runtime:
         runner = make_runner(runtime)
@@ -175,7 +179,8 @@ async def served(config: Json) -> AsyncIterator[Served]:
             port = runner.addresses[0][1]
             connector = aiohttp.TCPConnector(limit=0)
             async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as http:
-                yield Served(port, runtime, log, http)
+                with blockbuster_ctx("proxy"):
+                    yield Served(port, runtime, log, http)
         finally:
             await runner.cleanup()
 
