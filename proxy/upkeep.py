@@ -51,6 +51,7 @@ class Upkeep:
         self._save_s = save_s
         self._position: str | None = None
         self._saved: str | None = None
+        self._has_read = False
         self._catching_up = asyncio.Lock()
 
     async def start(self) -> None:
@@ -69,8 +70,9 @@ class Upkeep:
                     break
 
     async def _fold(self, changes: Changes) -> None:
-        if changes.reset:  # what was removed meanwhile is not told one by one
+        if changes.reset and self._has_read:  # what was removed meanwhile is not told one by one
             self._session.purge(Selector(ALL_TENANTS, everything=True))
+        self._has_read = self._has_read or bool(changes.items)
         removed = [change.id for change in changes.items if isinstance(change, Removed)]
         if removed:
             self._session.drop(removed)

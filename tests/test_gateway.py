@@ -29,7 +29,9 @@ class Both:
 async def test_usage_is_asked_for() -> None:
     """The body with the question for usage goes out, with the caller's headers."""
     origin = Both(Feed())
-    await AskingForUsage(origin, b"more", lambda: None).send(OriginRequest("POST", "/x", (("a", "b"),), b"own"))
+    await AskingForUsage(origin, b"more", lambda: None).send(
+        OriginRequest("POST", "/x", (("a", "b"),), b"own")
+    )
 
     assert origin.bodies == [b"more"]
 
@@ -39,7 +41,9 @@ async def test_a_refusal_of_the_question_is_nobodys_answer(status: int) -> None:
     """The caller's own body is sent then, and the refusal is closed."""
     refusal, answer = Feed(status), Feed()
     origin = Both(refusal, answer)
-    reply = await AskingForUsage(origin, b"more", lambda: None).send(OriginRequest("POST", "/x", (), b"own"))
+    reply = await AskingForUsage(origin, b"more", lambda: None).send(
+        OriginRequest("POST", "/x", (), b"own")
+    )
 
     assert reply is answer
     assert origin.bodies == [b"more", b"own"]
@@ -50,7 +54,9 @@ async def test_a_refusal_of_the_question_is_nobodys_answer(status: int) -> None:
 async def test_other_errors_are_the_answer(status: int) -> None:
     """They have nothing to do with the question for usage."""
     origin = Both(Feed(status))
-    reply = await AskingForUsage(origin, b"more", lambda: None).send(OriginRequest("POST", "/x", (), b"own"))
+    reply = await AskingForUsage(origin, b"more", lambda: None).send(
+        OriginRequest("POST", "/x", (), b"own")
+    )
 
     assert reply.status == status
 

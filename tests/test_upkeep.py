@@ -238,3 +238,35 @@ async def test_the_fault_of_a_catching_up_is_told(tmp_path: Path) -> None:
     with pytest.raises(TierError):
         await parts.upkeep.catch_up()
     await parts.close()
+
+
+async def test_sessions_forget_when_the_log_starts_anew(tmp_path: Path) -> None:
+    """A removal that the log no longer tells is not missed: the sessions start anew as well."""
+    parts = Parts(tmp_path)
+    await parts.start()
+    kept = entry("q1", parts.clock)
+    await parts.shared.put(kept)
+    await parts.upkeep.catch_up()
+    parts.session.put(CALLER, kept)
+    await parts.shared.purge(Selector(kept.tenant, ids=(kept.id,)))
+    for number in range(9):
+        await parts.shared.put(entry(f"later {number}", parts.clock))
+    await parts.shared.expire(parts.clock())
+    await parts.upkeep.catch_up()
+
+    assert parts.session.get(CALLER, kept.id) is None
+    await parts.close()
+
+
+async def test_a_session_survives_the_first_look_at_an_empty_log(tmp_path: Path) -> None:
+    """The log's first record is no new beginning for who has just stored it."""
+    parts = Parts(tmp_path)
+    await parts.start()
+    await parts.upkeep.catch_up()
+    kept = entry("q1", parts.clock)
+    parts.session.put(CALLER, kept)
+    await parts.shared.put(kept)
+    await parts.upkeep.catch_up()
+
+    assert parts.session.get(CALLER, kept.id) == kept
+    await parts.close()

@@ -6,7 +6,6 @@ is made equal: two values that an origin could tell apart have different bytes.
 
 import json
 import math
-import re
 import unicodedata
 from typing import Any
 

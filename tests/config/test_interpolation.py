@@ -74,7 +74,7 @@ def test_sources() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_leaves_everything_else_alone(value: Any) -> None:  # noqa: ANN401 - YAML is of any type
+def test_leaves_everything_else_alone(value: Any) -> None:
     """Whatever holds no `${` comes out as it went in."""
     assert value == Interpolation({}).fill(value)
 
