@@ -147,6 +147,30 @@ class Embedder(Protocol):
         ...
 
 
+class Verifier(Protocol):
+    """Reads two questions and says whether one answer serves both."""
+
+    @property
+    def id(self) -> str:
+        """Names model, weights and quantisation; a calibration holds for one id."""
+        ...
+
+    async def start(self) -> None:
+        """Load it. Raises TierError when it cannot be used; may be called again later."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything."""
+        ...
+
+    async def verify(self, question: str, candidates: Sequence[str]) -> Sequence[float]:
+        """P(one answer serves both), 0 to 1, for each candidate in order; 0 for the unreadable.
+
+        Each candidate may cost a run: where the first that serves is enough, ask best first.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class OriginRequest:
     """One call to the origin. `path` starts at the base URL and carries the query string."""

@@ -240,7 +240,14 @@ class Reject:
     reason: str
 
 
-Verdict = Accept | Reject
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Near enough, and vetoed by nothing: the verifier decides."""
+
+    reason: str
+
+
+Verdict = Accept | Doubt | Reject
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,14 @@ class Calibration:
     """A threshold and what it rests on.
 
     Attributes:
-        threshold: The least similarity accepted when every guard is on.
-        source: Where the number comes from.
+        threshold: The least similarity accepted when every guard is on and nothing verifies.
+        floor: The least similarity that is put to a verifier: below it nothing is served.
+        source: Where the numbers come from.
         is_guess: Nobody measured this embedder: calibrate before trusting it.
     """
 
     threshold: float
+    floor: float
     source: str
     is_guess: bool = False
 
@@ -32,15 +34,15 @@ _SHIPPED: Final = {
     # Ours, by the rule above, over eleven sets with 19,400 pairs (templated minimal pairs, word
     # swaps, opposite commands, banking, maths stories, assistant commands, search prompts, forum
     # questions): median wrong share 6.0 % at 0.87, 4.0 % at 0.88, and 47.7 % at 0.88 unguarded.
-    "minilm-l6-v2-int8": Calibration(0.88, "measured on eleven labelled sets with every guard"),
+    "minilm-l6-v2-int8": Calibration(0.88, 0.70, "measured on eleven labelled sets with every guard"),
     # The safe start published for this model without guards; not measured by us with them.
-    "openai:text-embedding-3-small:1536": Calibration(0.92, "published safe start, unguarded"),
+    "openai:text-embedding-3-small:1536": Calibration(0.92, 0.92, "published safe start, unguarded"),
     # No safe start is published for it: the stricter of the two that are for its kind is assumed.
-    "openai:text-embedding-3-large:3072": Calibration(0.95, "no measurement known", is_guess=True),
+    "openai:text-embedding-3-large:3072": Calibration(0.95, 0.95, "no measurement known", is_guess=True),
 }
 
 UNKNOWN: Final = Calibration(
-    0.965, "unknown embedder: the strictest safe start known", is_guess=True
+    0.965, 0.965, "unknown embedder: the strictest safe start known", is_guess=True
 )
 """The highest of the published safe starts (bge-small): a wrong answer costs more than a miss."""
 
