@@ -54,12 +54,20 @@ FIRST = [
     Step(
         "the same, reworded", "How can I reset my password?", "HIT vector", like="a first question"
     ),
+    Step(
+        "in quite other words",
+        "I forgot my password, how do I get a new one?",
+        "HIT vector",
+        like="a first question",
+    ),
     Step("another question", "How do I enable dark mode?", "MISS"),
     Step("trap: the opposite", "How do I disable dark mode?", "MISS"),
     Step("another question", "How do I convert miles to kilometres?", "MISS"),
     Step("trap: the other way round", "How do I convert kilometres to miles?", "MISS"),
     Step("another question", "Which foods are safe for a dog?", "MISS"),
     Step("trap: a negation", "Which foods are not safe for a dog?", "MISS"),
+    Step("another question", "What does a heart surgeon do?", "MISS"),
+    Step("trap: what only a reader sees", "What does a heart surgeon earn?", "MISS"),
     Step("a stream", "How many days are in a leap year?", "MISS", stream=True),
     Step(
         "the stream, replayed",
@@ -94,6 +102,7 @@ class Seen:
     detail: str
     answer: str
     ms: float
+    probability: str = ""
 
 
 def main() -> int:
@@ -146,6 +155,7 @@ def ask(url: str, step: Step) -> Seen:
         detail=raw.headers["cache-status"].partition("detail=")[2].strip('"').replace('\\"', '"'),
         answer=answer,
         ms=took * 1000,
+        probability=raw.headers.get("x-cache-probability", ""),
     )
 
 
@@ -159,7 +169,7 @@ def said(reply: Any, *, is_stream: bool) -> str:  # noqa: ANN401 - a completion 
 
 
 def table(rows: list[tuple[Step, Seen, str]]) -> Table:
-    shown = Table("request", "question", "x-cache", "tier", "similarity", "detail")
+    shown = Table("request", "question", "x-cache", "tier", "similarity", "verifier", "detail")
     shown.add_column("ms", justify="right")
     for step, seen, trouble in rows:
         result, _, tier = seen.happened.partition(" ")
@@ -171,6 +181,7 @@ def table(rows: list[tuple[Step, Seen, str]]) -> Table:
             f"[{colour}]{result}[/{colour}]",
             tier,
             seen.similarity,
+            seen.probability,
             detail,
             f"{seen.ms:.1f}",
         )

@@ -17,6 +17,7 @@ from proxy.library import Cache, open_cache
 from proxy.tiers.faiss import FaissTier
 from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
+from proxy.verifying.onnx import OnnxVerifier
 
 QUESTION = "How do I reset my password?"
 REWORDED = "How can I reset my password?"
@@ -78,9 +79,17 @@ async def parts(folder: Path) -> None:
     question, reworded, other = vectors[0], vectors[1], vectors[2]
     print(f"{embedder.dimension} numbers; {question @ reworded:.2f} and {question @ other:.2f}")
 
-    print("# The judge: does the answer to one question serve another?")
+    print("# The judge: may the answer to one question serve another, by similarity and guards?")
     for text, vector in ((REWORDED, reworded), (OTHER, other)):
-        print(judge(read(text), read(QUESTION), float(question @ vector), threshold=0.88))
+        similarity = float(question @ vector)
+        print(judge(read(text), read(QUESTION), similarity, threshold=0.7, is_verified=True))
+
+    print("# The verifier: how probably does it?")
+    verifier = OnnxVerifier()
+    await verifier.start()
+    for text in (REWORDED, OTHER):
+        (probability,) = await verifier.verify(text, [QUESTION])
+        print(f"{probability:.2f} for {text}")
 
     now = time.time()
     entry = Entry(

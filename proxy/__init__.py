@@ -3,18 +3,21 @@
 The map. A request goes down once and up once, and imports go down only:
 
     web         reads it: body, headers, caller, and writes the reply
-    gateway     answers it: replays a hit, or fetches a miss and keeps its answer
+    gateway     answers it: replays a hit, or passes on what the origin says
+    asking      asks the origin, keeps its answer, and has it compared
+    learning    says which hits are proven right, where that is asked for
     searching   drives the lookup against the tiers; core.lookup decides what is asked next
     flights     one upstream call per key, however many callers wait
     storing     keeps an answer in every tier
-    tiers, embedding, upstream, telemetry    every I/O library has its home here
+    tiers, embedding, verifying, upstream, telemetry    every I/O library has its home here
     resilience  a part of the cache that fails or is late is "nothing found"
     ports       where the program meets its adapters
     core        decides: keys, directives, freshness, judgement, streams; no I/O, no clock
 
-`runtime` builds the parts from `config` and closes them; `upkeep` follows the shared tier's change
-log, from which the index and the session tiers are derived. `cli` and `web` are for operators and
-callers; `library` is the same cache without HTTP:
+`runtime` builds the parts from `config` (`semantic` those for reworded questions, `experience`
+those that learn from hits) and closes them; `upkeep` follows the shared tier's change log, from
+which the index and the session tiers are derived. `cli` and `web` are for operators and callers;
+`library` is the same cache without HTTP:
 
     async with open_cache(config) as cache:
         answered = await cache.ask(request, origin)

@@ -109,6 +109,12 @@ class UnreachableError(ApiError):
     kind = "upstream_error"
 
 
+class UnavailableError(ApiError):
+    """Our fault, for a while: a part of the cache that this request needs is not there."""
+
+    status = 503
+
+
 class UpstreamTimeoutError(ApiError):
     """The origin's fault: no answer in time."""
 

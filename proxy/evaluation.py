@@ -93,6 +93,7 @@ class Ruling:
         served: It answered.
         right: What it answered was the case's own; False where it did not answer.
         similarity: Cosine of the neighbour served, or of the best one looked at.
+        probability: What the verifier gave that neighbour; None when it was not asked.
         reason: The tier that answered, or why none did; "" when nothing was near.
         latency_s: Seconds the lookup took.
     """
@@ -103,6 +104,7 @@ class Ruling:
     similarity: float | None
     reason: str
     latency_s: float
+    probability: float | None = None
 
     def line(self, name: str) -> Json:
         """As a line of a dump."""
@@ -113,6 +115,7 @@ class Ruling:
             "served": self.served,
             "right": self.right,
             "similarity": self.similarity,
+            "probability": self.probability,
             "reason": self.reason,
             "latency_s": self.latency_s,
         }
@@ -237,7 +240,7 @@ def evaluate(
         ConfigError: The configuration names something that does not exist.
     """
     with tempfile.TemporaryDirectory(prefix="reprise-eval-") as folder:
-        return asyncio.run(_evaluate(sample, _apart(config, Path(folder)), progress))
+        return asyncio.run(_evaluate(sample, apart(config, Path(folder)), progress))
 
 
 async def _evaluate(sample: Sample, config: Config, progress: Callable[[], None]) -> list[Ruling]:
@@ -245,21 +248,29 @@ async def _evaluate(sample: Sample, config: Config, progress: Callable[[], None]
     rule = _rule_in_stream if sample.kind is Kind.STREAM else _rule_on_pair
     rulings = []
     async with open_cache(config, sys.stderr) as cache:
-        _refuse_trouble(cache)
+        refuse_trouble(cache)
         for number, case in enumerate(sample.cases):
             rulings.append(await rule(cache, case, f"row {number}"))
             progress()
-        _refuse_trouble(cache)
+        refuse_trouble(cache)
     return rulings
 
 
-def _apart(config: Config, folder: Path) -> Config:
+def apart(config: Config, folder: Path) -> Config:
     """The configuration, with all that it writes in this folder."""
     chosen = config.cache
     url = f"sqlite:///{(folder / 'entries.db').as_posix()}"
     shared = type(chosen.shared).model_validate({"url": url})
     vector = chosen.vector.model_copy(update={"snapshot": folder / "index.snapshot"})
-    cache = {"shared": shared, "vector": vector, "deadline_ms": DEADLINE_MS}
+    # What is measured on must not come back as what is learned from.
+    llm = chosen.judgement.llm.model_copy(update={"verdicts_file": None})
+    judgement = chosen.judgement.model_copy(update={"llm": llm})
+    cache = {
+        "shared": shared,
+        "vector": vector,
+        "judgement": judgement,
+        "deadline_ms": DEADLINE_MS,
+    }
     telemetry = {"count_tokens": False, "log_level": "warning"}
     return config.model_copy(
         update={
@@ -269,7 +280,8 @@ def _apart(config: Config, folder: Path) -> Config:
     )
 
 
-def _refuse_trouble(cache: Cache) -> None:
+def refuse_trouble(cache: Cache) -> None:
+    """Raises EvaluationError when a part does not work: what is measured then is something else."""
     for part, reason in cache.runtime.trouble().items():
         if reason is not None:
             raise EvaluationError(f"the cache's {part} does not work: {reason}")
@@ -293,7 +305,7 @@ async def _rule_in_stream(cache: Cache, case: Case, _: str) -> Ruling:
 
 async def _rule(cache: Cache, case: Case, tenant: str) -> Ruling:
     began = perf_counter()
-    found = await cache.explain(_request(case.messages), tenant=tenant)
+    found = await cache.decide(_request(case.messages), tenant=tenant)
     return _ruling(case, found, perf_counter() - began)
 
 
@@ -306,6 +318,7 @@ def _ruling(case: Case, found: Hit | Miss, latency_s: float) -> Ruling:
             similarity=found.seen.similarity,
             reason=found.seen.reason,
             latency_s=latency_s,
+            probability=found.seen.probability,
         )
     return Ruling(
         case,
@@ -314,6 +327,7 @@ def _ruling(case: Case, found: Hit | Miss, latency_s: float) -> Ruling:
         similarity=found.similarity,
         reason=found.tier.value,
         latency_s=latency_s,
+        probability=found.probability,
     )
 
 

@@ -12,7 +12,7 @@ to him.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from math import inf
 from time import perf_counter
@@ -43,13 +43,17 @@ class Flight:
         key: What it answers; None when no other caller may join.
         recording: Takes the bytes down, and says at the end what they were.
         keep_bytes: How much is kept for callers who join late.
+        entry: Id of the entry that its answer may become.
 
     `is_void` is set when an invalidation overtakes the call: its answer may be older than that,
     and must not be stored.
     """
 
-    def __init__(self, key: str | None, recording: Recording, keep_bytes: int) -> None:
+    def __init__(
+        self, key: str | None, recording: Recording, keep_bytes: int, entry: str = ""
+    ) -> None:
         self.key = key
+        self.entry = entry
         self.is_void = False
         self._recording = recording
         self._keep_bytes = keep_bytes
@@ -80,8 +84,11 @@ class Flight:
 
     @property
     def is_deserted(self) -> bool:
-        """Whether it is under way and nobody listens any more."""
-        return not self._seats and not self._is_over
+        """Whether more of its answer is to come, and nobody listens any more.
+
+        A caller who has seen a stream's end often hangs up before the connection is closed.
+        """
+        return not (self._seats or self._is_over or self._recording.is_complete)
 
     @contextmanager
     def join(self) -> Iterator[Seat]:
@@ -248,8 +255,13 @@ class Flights:
         if self._calls:
             await asyncio.wait(self._calls.values(), timeout=seconds)
 
-    def void(self) -> None:
-        """An invalidation came by: no answer asked for before it may be kept or joined."""
+    def void(self, entries: Collection[str] = ()) -> None:
+        """An invalidation came by: no answer asked for before it may be kept or joined.
+
+        Args:
+            entries: The entries meant; empty for all.
+        """
         for flight in (*self._calls, *self._by_key.values()):
-            flight.is_void = True
-        self._by_key.clear()
+            if not entries or flight.entry in entries:
+                flight.is_void = True
+        self._by_key = {key: one for key, one in self._by_key.items() if not one.is_void}

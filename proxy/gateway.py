@@ -1,9 +1,4 @@
-"""Answer one request: replay a hit, or fetch a miss and keep its answer.
-
-A miss joins the flight that is under way for its key, or starts one. Its bytes go to the caller as
-they come. When the flight lands, its answer is kept before any listener runs again, so whoever has
-seen the answer's end finds it in the session tier.
-"""
+"""Answer one request: replay a hit, or pass a miss's bytes on as they come from the origin."""
 
 import asyncio
 import os
@@ -11,24 +6,23 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from proxy.core.canonical import loads
+from proxy.asking import Asker, Call, Errand
 from proxy.core.dialects.base import Dialect
-from proxy.core.lookup import Hit, Seen
+from proxy.core.lookup import Hit, Miss, Seen
 from proxy.core.model import Answer, CacheRequest, Outcome, Result, Usage
-from proxy.core.recording import Head, Landing, Recording
+from proxy.core.recording import Head, Landing
 from proxy.core.stream import LiveFilter, replay
 from proxy.errors import ApiError, BrokenStreamError, NotCachedError, RepriseError, UnreachableError
 from proxy.exchange import Exchange
-from proxy.flights import Flight, Flights, Seat
-from proxy.ports import Clock, Observer, Origin, OriginReply, OriginRequest
+from proxy.flights import Flight, Seat
+from proxy.learning import SERVED, Choice, Learning
+from proxy.marking import Hits
+from proxy.ports import Clock, Observer
 from proxy.searching import Search
 from proxy.storing import Store
 
 FAILURES = frozenset({500, 502, 503, 504})
 """Statuses that a stale answer may stand in for (RFC 5861, 4)."""
-
-REFUSALS = frozenset({400, 422})
-"""How an origin refuses a parameter that it does not know."""
 
 Headers = Sequence[tuple[str, str]]
 EVENT_STREAM: Headers = (
@@ -45,15 +39,6 @@ def not_cached() -> NotCachedError:
         code="not_cached",
         headers={"x-should-retry": "false"},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """How the origin is asked on a miss: whom, what, and by whose credential."""
-
-    origin: Origin
-    request: OriginRequest
-    credential: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +62,12 @@ class Gateway:
 
     Args:
         search: Finds entries.
-        store: Keeps answers.
-        flights: The upstream calls under way.
+        store: Knows which answers would live at all.
+        asker: Asks the origin.
+        learning: Says which hits are served.
+        hits: Remembers them.
         observer: Hears each request's outcome, once.
         price: What so many tokens of a model cost, in USD; None when unknown.
-        max_entry_bytes: A larger answer is not kept.
-        request_usage: Ask the origin for usage on streams whose caller did not.
         tokens_per_s: Pace of a replayed stream; None replays at once.
     """
 
@@ -90,23 +75,23 @@ class Gateway:
         self,
         search: Search,
         store: Store,
-        flights: Flights,
         *,
+        asker: Asker,
+        learning: Learning,
+        hits: Hits,
         clock: Clock,
         observer: Observer,
         price: Callable[[str, Usage | None], float | None],
-        max_entry_bytes: int,
-        request_usage: bool = True,
         tokens_per_s: float | None = None,
     ) -> None:
         self._search = search
         self._store = store
-        self._flights = flights
+        self._asker = asker
+        self._learning = learning
+        self._hits = hits
         self._clock = clock
         self._observer = observer
         self._price = price
-        self._max_entry_bytes = max_entry_bytes
-        self._request_usage = request_usage
         self._tokens_per_s = tokens_per_s
 
     @asynccontextmanager
@@ -123,14 +108,21 @@ class Gateway:
         try:
             found = await self._search.look_up(request, exchange)
             exchange.learn(
-                similarity=found.seen.similarity, reason=found.seen.reason, stream=request.stream
+                similarity=found.seen.similarity,
+                probability=found.seen.probability,
+                reason=found.seen.reason,
+                stream=request.stream,
             )
-            if isinstance(found, Hit) and not request.directives.shadow:
+            choice = self._choose(request, found, exchange)
+            if isinstance(found, Hit) and not choice.reason:
+                self._hits.remember(exchange.outcome.request_id, request, found)
+                if choice.trial is not None:
+                    errand = Errand(request, dialect, call, found.seen, choice.trial)
+                    self._asker.audit(errand)
                 yield self._serve(request, dialect, found, exchange)
             else:
-                if isinstance(found, Hit):
-                    exchange.learn(similarity=found.similarity, reason=f"shadow: {found.tier}")
-                async with self._fetch(request, dialect, call, found.seen, exchange) as reply:
+                errand = Errand(request, dialect, call, found.seen, choice.trial)
+                async with self._fetch(errand, exchange) as reply:
                     yield reply
         except ApiError as error:
             exchange.learn(status=error.status, reason=error.code or error.kind)
@@ -140,6 +132,18 @@ class Gateway:
             raise
         finally:
             self._observer.notice(exchange.finished())
+
+    def _choose(self, request: CacheRequest, found: Hit | Miss, exchange: Exchange) -> Choice:
+        """Whether a hit is served; one that is not tells what it was."""
+        if isinstance(found, Miss):
+            return SERVED
+        shadow = f"shadow: {found.tier}" if request.directives.shadow else ""
+        choice = Choice(shadow) if shadow else self._learning.choose(request, found)
+        if choice.reason:
+            exchange.learn(
+                similarity=found.similarity, probability=found.probability, reason=choice.reason
+            )
+        return choice
 
     def _serve(
         self, request: CacheRequest, dialect: Dialect, hit: Hit, exchange: Exchange
@@ -151,6 +155,7 @@ class Gateway:
             tier=hit.tier,
             entry=entry.id,
             similarity=hit.similarity,
+            probability=hit.probability,
             age=max(0.0, now - entry.created_at),
             ttl=entry.expires_at - now,
             usage=usage,
@@ -177,14 +182,13 @@ class Gateway:
         return Reply(200, EVENT_STREAM, _paced(pieces), exchange.outcome)
 
     @asynccontextmanager
-    async def _fetch(
-        self, request: CacheRequest, dialect: Dialect, call: Call, seen: Seen, exchange: Exchange
-    ) -> AsyncIterator[Reply]:
+    async def _fetch(self, errand: Errand, exchange: Exchange) -> AsyncIterator[Reply]:
+        request, dialect, seen = errand.request, errand.dialect, errand.seen
         if request.directives.only_if_cached:
             raise not_cached()
-        flight, result = self._board(request, dialect, call, seen, exchange.began)
+        flight, result = self._asker.board(errand, exchange.began)
         exchange.learn(result=result)
-        with self._flights.listening(flight) as seat:
+        with self._asker.listening(flight) as seat:
             try:
                 with exchange.timing("upstream"):
                     head = await flight.head()
@@ -216,49 +220,6 @@ class Gateway:
         if isinstance(error, ApiError):
             raise error
         raise UnreachableError(str(error), code="upstream_broken") from error
-
-    def _board(
-        self, request: CacheRequest, dialect: Dialect, call: Call, seen: Seen, since: float
-    ) -> tuple[Flight, Result]:
-        """The flight under way, or a new one; a caller who wants his own answer flies alone."""
-        asked = request.directives
-        is_shareable = asked.read and asked.write and not asked.private
-        key = f"{request.key}:{call.credential}" if is_shareable else None
-        if key is not None and (flight := self._flights.find(key, since)) is not None:
-            return flight, Result.COALESCED
-        recording = Recording(dialect, self._max_entry_bytes)
-        flight = Flight(key, recording, self._max_entry_bytes)
-        self._flights.launch(flight, self._fly(flight, request, dialect, call, seen))
-        return flight, Result.MISS
-
-    async def _fly(
-        self, flight: Flight, request: CacheRequest, dialect: Dialect, call: Call, seen: Seen
-    ) -> None:
-        """Make the call; then, in the same step as its last byte, keep its answer."""
-        landing = await flight.fly(self._asking(request, dialect, call), call.request)
-        may_keep = request.directives.write and not flight.is_void
-        if landing is None or landing.answer is None or landing.refusal or not may_keep:
-            return
-        entry = self._store.keep(request, landing.answer, dialect.path)
-        is_semantic = request.directives.semantic and not landing.is_exact
-        await self._store.share(
-            entry,
-            seen.vector,
-            lambda: dialect.texts_of(request.body, loads(entry.answer.body)),
-            is_semantic=is_semantic,
-        )
-
-    def _asking(self, request: CacheRequest, dialect: Dialect, call: Call) -> Origin:
-        """The origin, asked for usage as well where the caller's stream left it out."""
-        body = dialect.with_usage(request.body) if self._request_usage else None
-        if body is None:
-            return call.origin
-        return AskingForUsage(call.origin, body, self._learn_refusal)
-
-    def _learn_refusal(self) -> None:
-        """This origin answers only what does not ask for usage: do not ask it again."""
-        self._request_usage = False
-        self._observer.event("usage_refused")
 
     async def _relay(
         self,
@@ -319,30 +280,6 @@ class Gateway:
         if exchange.outcome.result is Result.COALESCED:
             usage = exchange.outcome.usage
             exchange.learn(saved_usd=self._price(request.scope.model, usage))
-
-
-@dataclass(slots=True)
-class AskingForUsage:
-    """An origin whose stream is asked to tell its usage.
-
-    One entry serves streaming callers and others, and only others are sure to be told usage. An
-    origin that does not know `stream_options` refuses the request; it then gets the caller's own.
-    """
-
-    origin: Origin
-    body: bytes
-    refused: Callable[[], None]
-
-    async def send(self, request: OriginRequest) -> OriginReply:
-        """Ask with usage; if that is refused, as the caller did."""
-        reply = await self.origin.send(replace(request, body=self.body))
-        if reply.status not in REFUSALS:
-            return reply
-        await reply.close()
-        reply = await self.origin.send(request)
-        if reply.status < min(REFUSALS):
-            self.refused()
-        return reply
 
 
 async def _paced(pieces: Iterable[tuple[float, bytes]]) -> AsyncIterator[bytes]:

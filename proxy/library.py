@@ -12,17 +12,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TextIO
 
+from proxy.asking import Call
 from proxy.config import Config
 from proxy.core import directives
 from proxy.core.admission import why_not
 from proxy.core.canonical import dumps, loads
 from proxy.core.dialects.chat import Chat
+from proxy.core.explaining import Comparison, Explanation
 from proxy.core.lookup import Hit, Miss, Seen
 from proxy.core.model import Answer, CacheRequest, Caller, Entry, Outcome, Result, Selector, digest
-from proxy.core.reading import understand
+from proxy.core.reading import Understood, understand
 from proxy.errors import BadRequestError, RepriseError, UnreachableError
 from proxy.exchange import Exchange
-from proxy.gateway import Call
+from proxy.explaining import Explainer
+from proxy.feedback import Done, Verdict, give
 from proxy.ports import OriginReply, OriginRequest
 from proxy.runtime import Runtime, open_runtime
 
@@ -89,6 +92,7 @@ class Cache:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self._dialect = Chat()
+        self._explainer = Explainer(runtime)
 
     async def ask(
         self,
@@ -131,10 +135,28 @@ class Cache:
         self, request: Json, *, tenant: str = "", headers: Mapping[str, str] | None = None
     ) -> Hit | None:
         """The entry that would answer, with its tier and similarity; None when the origin would."""
-        end = await self.explain(request, tenant=tenant, headers=headers)
+        end = await self.decide(request, tenant=tenant, headers=headers)
         return end if isinstance(end, Hit) else None
 
     async def explain(
+        self, request: Json, *, tenant: str = "", headers: Mapping[str, str] | None = None
+    ) -> Explanation:
+        """What would answer, or why nothing would: every stage's word on every neighbour."""
+        return await self._explainer.explain(self._understand(request, tenant, headers))
+
+    async def compare(
+        self,
+        request: Json,
+        cached: Json,
+        *,
+        tenant: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Comparison:
+        """Whether a request would get another's answer, and why; nothing need be stored."""
+        new, old = (self._understand(one, tenant, headers) for one in (request, cached))
+        return await self._explainer.compare(new, old)
+
+    async def decide(
         self, request: Json, *, tenant: str = "", headers: Mapping[str, str] | None = None
     ) -> Hit | Miss:
         """What would answer, or why nothing would: `seen` has the best neighbour and the reason."""
@@ -173,9 +195,18 @@ class Cache:
         """Forget what the selector means, in every tier; returns the ids."""
         return await self.runtime.invalidate(selector, dry_run=dry_run)
 
-    def _read(
+    async def feedback(self, entry_id: str, verdict: Verdict, *, tenant: str = "") -> Done:
+        """Take a verdict on an entry of this tenant; a bad one is removed from every tier.
+
+        Raises:
+            NotFoundError: This tenant has no such entry.
+            UnavailableError: The shared tier cannot be reached.
+        """
+        return await give(self.runtime, tenant_id(tenant), "entry_id", entry_id, verdict)
+
+    def _understand(
         self, request: Json, tenant: str, headers: Mapping[str, str] | None
-    ) -> tuple[CacheRequest, Exchange, str | None]:
+    ) -> Understood:
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
         caller = Caller(tenant_id(tenant), directives.session(lowered))
         understood = understand(
@@ -185,10 +216,17 @@ class Cache:
             asked=directives.parse(lowered, self.runtime.limits),
             admission=self.runtime.admission,
             extra={},
+            rewrite=self.runtime.config.cache.context == "rewrite",
         )
-        scope = understood.request.scope
         if understood.bypass == "unreadable":
             raise BadRequestError("This is not a chat completion request.", code="unreadable")
+        return understood
+
+    def _read(
+        self, request: Json, tenant: str, headers: Mapping[str, str] | None
+    ) -> tuple[CacheRequest, Exchange, str | None]:
+        understood = self._understand(request, tenant, headers)
+        scope = understood.request.scope
         outcome = Outcome(
             request_id="",
             result=Result.MISS,

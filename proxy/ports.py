@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from proxy.core.labels import Kept, Mark
 from proxy.core.model import (
     Caller,
     Candidate,
@@ -166,8 +167,29 @@ class Verifier(Protocol):
     async def verify(self, question: str, candidates: Sequence[str]) -> Sequence[float]:
         """P(one answer serves both), 0 to 1, for each candidate in order; 0 for the unreadable.
 
-        Each candidate may cost a run: where the first that serves is enough, ask best first.
+        Each candidate may cost a run: where the first that serves is enough, ask best first. It
+        ends before a candidate that nobody decided: neither that one nor the rest is vouched for.
         """
+        ...
+
+
+class LabelStore(Protocol):
+    """Keeps comparisons and marked pairs across restarts, the newest of each."""
+
+    async def load(self) -> tuple[Sequence[Kept], Sequence[Mark]]:
+        """What is kept, the oldest first; nothing is made where there is nothing."""
+        ...
+
+    async def add(self, kept: Kept) -> None:
+        """Keep one more. Durable on return, but for a power cut."""
+        ...
+
+    async def mark(self, mark: Mark) -> None:
+        """Keep one more, or a known one anew. Durable on return."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything; a store never used is a no-op."""
         ...
 
 

@@ -13,30 +13,26 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TextIO
 
+from proxy import experience as experiences
+from proxy.asking import Asker
 from proxy.config import Config
 from proxy.core.admission import Action, Admission
 from proxy.core.directives import Limits
 from proxy.core.freshness import Lifetimes, TtlRule
-from proxy.core.judgement.base import judge, read
-from proxy.core.judgement.guards import ALL, Guard, select
-from proxy.core.judgement.thresholds import calibration
-from proxy.core.lookup import Judge
-from proxy.core.model import Candidate, Selector, Verdict
-from proxy.embedding.memo import MemoEmbedder
-from proxy.embedding.onnx import OnnxEmbedder
-from proxy.errors import ConfigError
+from proxy.core.model import Selector
+from proxy.experience import Experience
 from proxy.flights import Flights
 from proxy.gateway import Gateway
-from proxy.ports import Embedder, Observer, SessionTier, SharedTier
+from proxy.ports import Observer, SessionTier, SharedTier
 from proxy.resilience import Deadline, Stage, Tasks
 from proxy.searching import Search, Semantic
+from proxy.semantic import Built, build
 from proxy.storing import Store
 from proxy.telemetry import Telemetry
 from proxy.telemetry.logs import Logs, open_logs
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.prices import Price, Prices
 from proxy.telemetry.tokens import TokenCounter
-from proxy.tiers.faiss import FaissTier
 from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
 from proxy.upkeep import Upkeep
@@ -64,6 +60,8 @@ class Runtime:
     metrics: Metrics
     admission: Admission
     limits: Limits
+    experience: Experience
+    semantic: Semantic | None = None
     stages: tuple[Stage, ...] = field(default=())
 
     def trouble(self) -> dict[str, str | None]:
@@ -78,7 +76,7 @@ class Runtime:
         """
         if dry_run:
             return await self.shared.purge(selector, dry_run=True)
-        self.flights.void()
+        self.flights.void(selector.ids)
         await self.store.idle(Deadline(WRITE_S))
         ids = await self.shared.purge(selector)
         self.session.purge(selector)
@@ -107,6 +105,7 @@ async def open_runtime(config: Config, log: TextIO | None = None) -> AsyncIterat
         stack.push_async_callback(builder.tasks.close)
         await runtime.origin.start()
         await runtime.upkeep.start()
+        await runtime.experience.start()
         for stage in runtime.stages:
             await stage.start()
         builder.counter.start()
@@ -137,18 +136,11 @@ class _Builder:
         config, cache = self.config, self.config.cache
         session, shared = self._session(), self._shared()
         shared_stage = self._stage("shared", _probe_shared(shared))
-        semantic = self._semantic()
+        built = self._semantic()
+        semantic = built.semantic if built else None
+        experience = self._experience(semantic)
         upkeep = self._upkeep(session, shared, semantic)
-        store = Store(
-            session,
-            (shared, shared_stage),
-            (semantic.embedder, semantic.embed_stage) if semantic else None,
-            lifetimes=_lifetimes(config),
-            write_s=WRITE_S,
-            clock=time.time,
-            publish=upkeep.catch_up,
-            count=self.counter.usage,
-        )
+        store = self._store(session, (shared, shared_stage), semantic, upkeep)
         search = Search(
             session,
             (shared, shared_stage),
@@ -156,19 +148,17 @@ class _Builder:
             store,
             deadline_s=cache.deadline_ms / 1000,
             clock=time.time,
+            forbids=experience.marks.forbids,
         )
         flights = Flights(
             self.tasks,
             linger_s=cache.deadline_ms / 1000,
             finish_deserted=cache.finish_on_disconnect,
         )
-        self.metrics.register_gauges("session", session.stats)
-        self.metrics.register_breakers(
-            lambda: {stage.name: float(stage.trouble is not None) for stage in self.stages}
-        )
+        self._show(session)
         return Runtime(
             config=config,
-            gateway=self._gateway(search, store, flights),
+            gateway=self._gateway(search, store, flights, experience),
             search=search,
             store=store,
             flights=flights,
@@ -180,8 +170,37 @@ class _Builder:
             observer=self.observer,
             metrics=self.metrics,
             admission=_admission(config),
-            limits=self._limits(semantic),
+            limits=Limits(
+                built.least if built else None, allow_looser=cache.vector.allow_looser_threshold
+            ),
+            semantic=semantic,
+            experience=experience,
             stages=tuple(self.stages),
+        )
+
+    def _show(self, session: SessionTier) -> None:
+        """What is read at every scrape."""
+        self.metrics.register_gauges("session", session.stats)
+        self.metrics.register_breakers(
+            lambda: {stage.name: float(stage.trouble is not None) for stage in self.stages}
+        )
+
+    def _store(
+        self,
+        session: SessionTier,
+        shared: tuple[SharedTier, Stage],
+        semantic: Semantic | None,
+        upkeep: Upkeep,
+    ) -> Store:
+        return Store(
+            session,
+            shared,
+            (semantic.embedder, semantic.embed_stage) if semantic else None,
+            lifetimes=_lifetimes(self.config),
+            write_s=WRITE_S,
+            clock=time.time,
+            publish=upkeep.catch_up,
+            count=self.counter.usage,
         )
 
     def _upkeep(
@@ -199,8 +218,18 @@ class _Builder:
             save_s=cache.vector.snapshot_every_s,
         )
 
-    def _gateway(self, search: Search, store: Store, flights: Flights) -> Gateway:
+    def _gateway(
+        self, search: Search, store: Store, flights: Flights, experience: Experience
+    ) -> Gateway:
         cache = self.config.cache
+        asker = Asker(
+            flights,
+            store,
+            experience.learning,
+            observer=self.observer,
+            max_entry_bytes=cache.max_entry_bytes,
+            request_usage=self.config.upstream.request_usage,
+        )
         table = {
             name: Price(price.input, price.output)
             for name, price in self.config.telemetry.prices.items()
@@ -209,12 +238,12 @@ class _Builder:
         return Gateway(
             search,
             store,
-            flights,
+            asker=asker,
+            learning=experience.learning,
+            hits=experience.hits,
             clock=time.time,
             observer=self.observer,
             price=Prices(table).saved_usd,
-            max_entry_bytes=cache.max_entry_bytes,
-            request_usage=self.config.upstream.request_usage,
             tokens_per_s=cache.replay.tokens_per_s if is_paced else None,
         )
 
@@ -262,74 +291,20 @@ class _Builder:
             max_connections=chosen.max_connections,
         )
 
-    def _semantic(self) -> Semantic | None:
-        vector = self.config.cache.vector
-        embedder = self._embedder() if vector.enabled else None
-        if embedder is None:
-            return None
-        index = FaissTier(
-            vector.snapshot,
-            embedder=embedder.id,
-            dimension=embedder.dimension,
-            max_entries=vector.max_entries,
-            clock=time.time,
-            on_event=self.observer.event,
+    def _semantic(self) -> Built | None:
+        built = build(self.config, self._stage, self.tasks, self.observer)
+        if built is not None:
+            self.closers += built.closers
+            self.metrics.register_gauges("vector", built.semantic.index.stats)
+        return built
+
+    def _experience(self, semantic: Semantic | None) -> Experience:
+        experience = experiences.build(
+            self.config, semantic, self._stage, self.tasks, self.observer
         )
-        self.closers += [embedder.close, index.close]
-        self.metrics.register_gauges("vector", index.stats)
-        return Semantic(
-            embedder,
-            self._stage("embedder", _probe_embedder(embedder)),
-            index,
-            self._stage("vector", _nothing_to_probe),
-            _judge(self._threshold(embedder), self._guards()),
-            vector.candidates,
-        )
-
-    def _embedder(self) -> Embedder | None:
-        chosen = self.config.embedder
-        if chosen.kind == "none":
-            return None
-        if chosen.kind == "local":
-            local = OnnxEmbedder(threads=chosen.local.threads)
-            return MemoEmbedder(local, chosen.local.memo_entries)
-        from proxy.embedding.openai import OpenAiEmbedder  # noqa: PLC0415 - half a second
-
-        remote, key = chosen.openai, chosen.openai.api_key
-        return MemoEmbedder(
-            OpenAiEmbedder(
-                base_url=remote.base_url,
-                api_key=key.get_secret_value() if key else None,
-                model=remote.model,
-                dimensions=remote.dimensions,
-                timeout_s=remote.timeout_ms / 1000,
-                max_retries=remote.max_retries,
-            ),
-            chosen.local.memo_entries,
-        )
-
-    def _threshold(self, embedder: Embedder) -> float:
-        chosen = self.config.cache.vector.threshold
-        if chosen is not None:
-            return chosen
-        found = calibration(embedder.id)
-        if found.is_guess:
-            self.observer.event(
-                "threshold_uncalibrated", embedder=embedder.id, threshold=found.threshold
-            )
-        return found.threshold
-
-    def _guards(self) -> Sequence[Guard]:
-        chosen = self.config.cache.vector.guards
-        try:
-            return ALL if isinstance(chosen, str) else select(chosen)
-        except ValueError as error:
-            raise ConfigError([f"cache.vector.guards: {error}"]) from error
-
-    def _limits(self, semantic: Semantic | None) -> Limits:
-        vector = self.config.cache.vector
-        threshold = self._threshold(semantic.embedder) if semantic else None
-        return Limits(threshold, allow_looser=vector.allow_looser_threshold)
+        self.closers += experience.closers
+        self.metrics.register_audits(experience.learning.rates)
+        return experience
 
     def _origin(self) -> HttpOrigin:
         upstream = self.config.upstream
@@ -351,31 +326,6 @@ def _probe_shared(shared: SharedTier) -> Callable[[], Awaitable[None]]:
         await shared.get("", "probe")
 
     return probe
-
-
-def _probe_embedder(embedder: Embedder) -> Callable[[], Awaitable[None]]:
-    async def probe() -> None:
-        await embedder.start()  # makes a vector, which is proof enough
-
-    return probe
-
-
-async def _nothing_to_probe() -> None:
-    """The index in this process is there as long as the process is."""
-
-
-def _judge(threshold: float, guards: Sequence[Guard]) -> Judge:
-    def verdicts(
-        question: str, found: Sequence[Candidate], stricter: float | None
-    ) -> Sequence[Verdict]:
-        least = threshold if stricter is None else stricter
-        new = read(question)
-        return [
-            judge(new, read(old.question), old.similarity, threshold=least, guards=guards)
-            for old in found
-        ]
-
-    return verdicts
 
 
 def _lifetimes(config: Config) -> Lifetimes:

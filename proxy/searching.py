@@ -1,10 +1,13 @@
 """Look a request up: drive the states of `proxy.core.lookup` against the tiers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
+from functools import partial
+from typing import Final, assert_never
 
+from proxy.core.judgement.weighing import weighed
 from proxy.core.lookup import (
+    Asking,
     AskSession,
     AskShared,
     AskVector,
@@ -14,18 +17,59 @@ from proxy.core.lookup import (
     Judge,
     Miss,
     State,
+    Verify,
     start,
 )
-from proxy.core.model import CacheRequest, Candidate, Entry, Tier, Vector, Verdict
+from proxy.core.model import CacheRequest, Candidate, Entry, Reject, Tier, Vector, Verdict
 from proxy.exchange import Exchange
-from proxy.ports import Clock, Embedder, SessionTier, SharedTier, VectorTier
+from proxy.ports import Clock, Embedder, SessionTier, SharedTier, VectorTier, Verifier
 from proxy.resilience import Deadline, Stage
 from proxy.storing import Store
+
+MARKED: Final = "feedback: marked bad"
+"""Why a neighbour is not served that somebody called wrong for this question."""
+
+Forbids = Callable[[str, str, str], bool]
+"""(scope, question, cached question) -> whether this match was called wrong."""
+
+
+def _forbids_nothing(_scope: str, _question: str, _cached: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The last word on a neighbour in doubt.
+
+    Attributes:
+        verifier, stage: Read both questions.
+        min_probability: That must be reached, once the similarity was heard too.
+        lean: How much that is heard: see `proxy.core.judgement.weighing`.
+    """
+
+    verifier: Verifier
+    stage: Stage
+    min_probability: float
+    lean: float = 0.0
+
+    async def ask(self, question: str, candidate: Candidate, deadline: Deadline) -> float | None:
+        """P(one answer serves both), the similarity heard too; None when there is no answer."""
+        verify = self.verifier.verify
+        found = await self.stage.ask(lambda: verify(question, [candidate.question]), deadline)
+        return weighed(found[0], candidate.similarity, self.lean) if found else None
 
 
 @dataclass(frozen=True, slots=True)
 class Semantic:
-    """What a semantic cache needs beyond the exact tiers."""
+    """What a semantic cache needs beyond the exact tiers.
+
+    Attributes:
+        embedder, embed_stage: Turn the question into a vector.
+        index, index_stage: Find its neighbours.
+        judge: Decides from similarity and text; leaves doubt only where there is a verification.
+        candidates: Neighbours asked for.
+        verification: None where the judge decides alone.
+    """
 
     embedder: Embedder
     embed_stage: Stage
@@ -33,6 +77,7 @@ class Semantic:
     index_stage: Stage
     judge: Judge
     candidates: int
+    verification: Verification | None = None
 
 
 class Search:
@@ -44,6 +89,7 @@ class Search:
         semantic: None when only exact keys are looked up.
         store: Knows which answers are just being written.
         deadline_s: For all stages of one request together.
+        forbids: Which matches were called wrong.
     """
 
     def __init__(
@@ -55,6 +101,7 @@ class Search:
         *,
         deadline_s: float,
         clock: Clock,
+        forbids: Forbids = _forbids_nothing,
     ) -> None:
         self._session = session
         self._shared, self._shared_stage = shared
@@ -62,6 +109,7 @@ class Search:
         self._store = store
         self._deadline_s = deadline_s
         self._clock = clock
+        self._forbids = forbids
 
     async def look_up(self, request: CacheRequest, exchange: Exchange) -> Hit | Miss:
         """Walk the states until one is the end; a failed part answers like an empty one."""
@@ -69,34 +117,40 @@ class Search:
             request = replace(request, directives=replace(request.directives, semantic=False))
         state: State = start(request)
         deadline = Deadline(self._deadline_s)
-        while True:
-            match state:
-                case AskSession():
-                    with exchange.timing("session"):
-                        entry = self._session.get(request.caller, request.key)
-                    state = state.next(entry, self._clock())
-                case AskShared():
-                    with exchange.timing("shared"):
-                        entry = await self._get(request, request.key, deadline)
-                    state = state.next(entry, self._clock())
-                case Embed():
-                    with exchange.timing("embed"):
-                        vector = await self._embed(request.question, deadline)
-                    state = state.next(vector)
-                case AskVector():
-                    with exchange.timing("vector"):
-                        found = await self._neighbours(request, state.vector, deadline)
-                        state = state.next(found, self._judge)
-                case Fetch():
-                    with exchange.timing("shared"):
-                        entry = await self._get(request, state.wanted.entry_id, deadline)
-                    state = state.next(entry, self._clock())
-                case Hit():
-                    return self._promote(request, state)
-                case Miss():
-                    return state
-                case _:
-                    assert_never(state)
+        while not isinstance(state, Hit | Miss):
+            state = await self._step(state, exchange, deadline)
+        return self._promote(request, state) if isinstance(state, Hit) else state
+
+    async def _step(self, state: Asking, exchange: Exchange, deadline: Deadline) -> State:
+        """Ask what the state asks, and give it the answer."""
+        request = state.seen.request
+        match state:
+            case AskSession():
+                with exchange.timing("session"):
+                    entry = self._session.get(request.caller, request.key)
+                return state.next(entry, self._clock())
+            case AskShared():
+                with exchange.timing("shared"):
+                    entry = await self._get(request, request.key, deadline)
+                return state.next(entry, self._clock())
+            case Embed():
+                with exchange.timing("embed"):
+                    vector = await self._embed(request.question, deadline)
+                return state.next(vector)
+            case AskVector():
+                with exchange.timing("vector"):
+                    found = await self._neighbours(request, state.vector, deadline)
+                    return state.next(found, partial(self._judge, request.scope.id))
+            case Verify():
+                with exchange.timing("verify"):
+                    probability = await self._verify(request, state.wanted, deadline)
+                return state.next(probability, self._min_probability)
+            case Fetch():
+                with exchange.timing("shared"):
+                    entry = await self._get(request, state.wanted.entry_id, deadline)
+                return state.next(entry, self._clock())
+            case _:
+                assert_never(state)
 
     def _promote(self, request: CacheRequest, hit: Hit) -> Hit:
         """What the shared tier knew by its exact key, the session tier knows from now on."""
@@ -125,7 +179,28 @@ class Search:
         k = semantic.candidates
         return await semantic.index_stage.ask(lambda: search(scope, vector, k), deadline) or ()
 
+    async def _verify(
+        self, request: CacheRequest, candidate: Candidate, deadline: Deadline
+    ) -> float | None:
+        verification = self._semantic.verification if self._semantic else None
+        if verification is None:
+            return None
+        return await verification.ask(request.question, candidate, deadline)
+
+    @property
+    def _min_probability(self) -> float:
+        verification = self._semantic.verification if self._semantic else None
+        return verification.min_probability if verification else 1.0
+
     def _judge(
-        self, question: str, found: Sequence[Candidate], threshold: float | None
+        self, scope: str, question: str, found: Sequence[Candidate], threshold: float | None
     ) -> Sequence[Verdict]:
-        return self._semantic.judge(question, found, threshold) if self._semantic else ()
+        if self._semantic is None:
+            return ()
+        verdicts = self._semantic.judge(question, found, threshold)
+        return [
+            Reject(MARKED)
+            if not isinstance(verdict, Reject) and self._forbids(scope, question, other.question)
+            else verdict
+            for verdict, other in zip(verdicts, found, strict=True)
+        ]

@@ -46,6 +46,8 @@ def test_pairs(tmp_path: Path) -> None:
     assert other.reason.startswith("opposite")
     assert (same.similarity or 0) > 0.9
     assert other.latency_s > 0
+    assert (same.probability or 0) > 0.5
+    assert other.probability is None
 
 
 def test_rows_do_not_meet(tmp_path: Path) -> None:
@@ -65,9 +67,10 @@ def test_admission_counts(tmp_path: Path) -> None:
 
 
 def test_configuration_counts(tmp_path: Path) -> None:
-    """The configured decision is the one measured: without guards the trap is served."""
+    """The configured decision is the one measured: with no guard or verifier the trap is served."""
     file = write(tmp_path / "pairs_x.jsonl", {**OTHER, "label": 0})
-    config = Config.model_validate({"cache": {"vector": {"guards": [], "threshold": 0.8}}})
+    cache = {"vector": {"guards": [], "threshold": 0.8}, "judgement": {"verifier": "none"}}
+    config = Config.model_validate({"cache": cache})
     [found] = rule(file, Kind.PAIRS, config)
 
     assert found.served
@@ -127,6 +130,15 @@ def test_a_part_that_fails(tmp_path: Path) -> None:
     )
     file = write(tmp_path / "pairs_x.jsonl", {**SAME, "label": 1})
     with pytest.raises(EvaluationError, match="embedder does not work"):
+        rule(file, Kind.PAIRS, config)
+
+
+def test_a_judge_that_fails(tmp_path: Path) -> None:
+    """Without the one who confirms nothing would be served, and nothing measured."""
+    llm = {"model": "m", "base_url": "http://127.0.0.1:9/v1"}
+    config = Config.model_validate({"cache": {"judgement": {"verifier": "none", "llm": llm}}})
+    file = write(tmp_path / "pairs_x.jsonl", {**SAME, "label": 1})
+    with pytest.raises(EvaluationError, match="does not work"):
         rule(file, Kind.PAIRS, config)
 
 

@@ -20,6 +20,11 @@ CALL = OriginRequest("POST", "/chat/completions", (), b"{}")
 ANSWER = json.dumps(
     {"choices": [{"index": 0, "message": {"content": "Yes."}, "finish_reason": "stop"}]}
 ).encode()
+EVENT_STREAM = (("content-type", "text/event-stream"),)
+STREAM = (
+    b'data: {"choices": [{"index": 0, "delta": {"content": "Yes."}, "finish_reason": "stop"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
 PIECE = bytes(256 * 1024)
 KEEP = 1000
 
@@ -173,6 +178,20 @@ async def test_the_last_one_who_leaves_ends_it(flights: Flights) -> None:
     assert flight.is_over
 
 
+async def test_who_leaves_at_the_end_of_a_stream_ends_nothing(flights: Flights) -> None:
+    """He has the whole answer: it is kept, though the origin has yet to close."""
+    feed = Feed(headers=EVENT_STREAM)
+    flight = launch(flights, feed, made())
+    with flights.listening(flight) as seat:
+        feed.put(STREAM)
+        assert await anext(aiter(flight.chunks(seat))) == STREAM
+    feed.end()
+    landing = await flight.landed()
+
+    assert landing is not None
+    assert landing.answer is not None
+
+
 async def test_it_may_be_finished_for_nobody(tasks: Tasks) -> None:
     """Where so configured the call goes on."""
     flights = Flights(tasks, linger_s=60, finish_deserted=True)
@@ -214,6 +233,23 @@ async def test_an_invalidation_voids_what_lingers(flights: Flights) -> None:
     flights.void()
 
     assert flights.find("key", 0) is None
+
+
+async def test_an_invalidation_of_entries_voids_those_alone(flights: Flights) -> None:
+    """What others have asked meanwhile is kept."""
+    feeds = [Feed(), Feed()]
+    one, other = (
+        launch(flights, feed, Flight(name, Recording(Chat(), 1000), 1000, name))
+        for feed, name in zip(feeds, ("one", "other"), strict=True)
+    )
+    flights.void(["one"])
+
+    assert (one.is_void, other.is_void) == (True, False)
+    assert flights.find("one", 0) is None
+    assert flights.find("other", 0) is other
+    for feed in feeds:
+        feed.end()
+    await until(lambda: not len(flights))
 
 
 async def test_a_large_answer_waits_for_its_slowest_listener(flights: Flights) -> None:

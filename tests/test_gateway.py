@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from proxy.asking import AskingForUsage
 from proxy.errors import UnreachableError
-from proxy.gateway import AskingForUsage
 from proxy.ports import OriginReply, OriginRequest
 from tests.support.origin import Act, Gate, ScriptedOrigin
 from tests.support.ports import Feed

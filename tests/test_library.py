@@ -10,7 +10,8 @@ import pytest
 
 from proxy.config import Config
 from proxy.core.model import Result, Selector, Tier
-from proxy.errors import BadRequestError, NotCachedError
+from proxy.errors import BadRequestError, NotCachedError, NotFoundError
+from proxy.feedback import Verdict
 from proxy.library import Cache, open_cache, tenant_id
 from tests.support.completions import choice_for, completion, text_for
 from tests.support.program import chat, settings
@@ -219,3 +220,17 @@ async def test_a_request_for_a_stream(cache: Cache, source: Source) -> None:
     got = await cache.ask(chat(stream=True), source)
 
     assert got.answer["object"] == "chat.completion"
+
+
+async def test_a_bad_entry_is_removed(cache: Cache, source: Source) -> None:
+    """A verdict without HTTP: for the tenant's own entries alone."""
+    stored = await cache.ask(chat(QUESTION), source)
+    entry = stored.outcome.entry or ""
+    with pytest.raises(NotFoundError):
+        await cache.feedback(entry, Verdict.BAD, tenant="stranger")
+    good = await cache.feedback(entry, Verdict.GOOD)
+    bad = await cache.feedback(entry, Verdict.BAD)
+    again = await cache.ask(chat(QUESTION), source)
+
+    assert (good.removed, bad.removed) == (False, True)
+    assert again.outcome.result is Result.MISS

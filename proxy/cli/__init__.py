@@ -7,9 +7,12 @@ aiohttp) is imported inside the function.
 
 import typer
 
+from proxy.cli.calibrate import calibrate
 from proxy.cli.check import check
 from proxy.cli.evaluate import evaluate
+from proxy.cli.explain import explain
 from proxy.cli.serve import serve
+from proxy.cli.simulate import simulate
 from proxy.cli.version import version
 
 main = typer.Typer(
@@ -24,4 +27,7 @@ main = typer.Typer(
 main.command("serve")(serve)
 main.command("check")(check)
 main.add_typer(evaluate, name="eval")
+main.command("calibrate")(calibrate)
+main.command("explain")(explain)
+main.command("simulate")(simulate)
 main.command("version")(version)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from proxy.config.judgement import Judgement
 from proxy.config.section import SecretUrl, Section, split_url
 
 MIB = 1024 * 1024
@@ -23,6 +24,7 @@ Glob = Annotated[str, Field(min_length=1, max_length=256)]
 """A name, or a pattern with `*`, `?` and `[...]`; case matters."""
 
 GuardName = Literal[
+    "foreign",
     "identifier",
     "number",
     "unit",
@@ -38,6 +40,8 @@ GuardName = Literal[
     "scope",
     "owner",
     "aspect",
+    "moment",
+    "errand",
     "word",
 ]
 """A guard of `proxy.core.judgement.guards`; a test compares the two lists."""
@@ -162,8 +166,13 @@ class VectorTier(Section):
     """Use this tier; without it only exact repeats are answered."""
 
     threshold: float | None = Field(default=None, ge=0, le=1)
-    """Least cosine similarity of a neighbour that may answer; null takes the embedder's own
-    calibration. A number that is right for one embedder is wrong for another.
+    """Least cosine similarity of a neighbour that may answer where nothing verifies it; null takes
+    the embedder's own calibration. A number that is right for one embedder is wrong for another.
+    """
+
+    floor: float | None = Field(default=None, ge=0, le=1)
+    """Least cosine similarity of a neighbour that is put to the verifier; null takes the embedder's
+    own calibration. Lower asks more often for few more hits.
     """
 
     candidates: int = Field(default=4, ge=1, le=64)
@@ -171,8 +180,8 @@ class VectorTier(Section):
 
     guards: Guards = "all"
     """Text rules that may veto a neighbour whatever its similarity: `all`, or a list of some of
-    identifier, number, unit, date, language, name, negation, opposite, direction, order, voice,
-    asks, scope, owner, aspect and word.
+    foreign, identifier, number, unit, date, language, name, negation, opposite, direction, order,
+    voice, asks, scope, owner, aspect, moment, errand and word.
     """
 
     allow_looser_threshold: bool = False
@@ -259,8 +268,11 @@ class Cache(Section):
     tenancy: Literal["credential", "shared"] = "credential"
     """Who shares answers: callers of one `credential`, or everybody (`shared`)."""
 
-    context: Literal["exact"] = "exact"
-    """How earlier turns of a conversation are compared: they must be the same."""
+    context: Literal["exact", "rewrite"] = "exact"
+    """How earlier turns of a conversation are compared: they must be the same (`exact`), or
+    (`rewrite`) a follow-up question is judged together with the questions before it, where they say
+    by themselves what is asked. `rewrite` needs a verifier or a language model as judge.
+    """
 
     max_entry_bytes: int = Field(default=MIB, ge=1024, le=1024 * MIB)
     """Largest answer that is stored, bytes."""
@@ -280,6 +292,9 @@ class Cache(Section):
     vector: VectorTier = VectorTier()
     """Questions that mean the same."""
 
+    judgement: Judgement = Judgement()
+    """Which of them are answered."""
+
     admission: Admission = Admission()
     """What may be stored."""
 
@@ -288,3 +303,13 @@ class Cache(Section):
 
     breaker: Breaker = Breaker()
     """When a failing part is left alone."""
+
+    @model_validator(mode="after")
+    def _rewrites_before_a_judge(self) -> "Cache":
+        """Questions that share their beginning are near each other whatever their ends ask."""
+        is_judged = self.judgement.verifier != "none" or self.judgement.llm.model is not None
+        if self.context == "rewrite" and not is_judged:
+            raise PydanticCustomError(
+                "no_judge", "needs judgement.verifier or judgement.llm.model", {"at": ("context",)}
+            )
+        return self

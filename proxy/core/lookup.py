@@ -2,12 +2,17 @@ r"""The lookup, as a machine of states.
 
 Each state says what to ask next, and its `next` takes the one answer and returns the next state:
 
-    AskSession -> AskShared -> Embed -> AskVector -> Fetch
-         \            \          \         \          \
-          Hit           Hit        Miss      Miss       Hit | Fetch | Miss
+    AskSession -> AskShared -> Embed -> AskVector -> Verify -> Fetch
+         \            \          \         \          \         \
+          Hit          Hit        Miss      Fetch      Verify    Hit
+                                            Miss       Miss      Fetch
+                                                                 Verify
+                                                                 Miss
 
-The driver in `proxy.gateway` asks; nothing here waits, and nothing here knows what a tier is made
-of. A tier that failed answers like a tier that has nothing.
+Only neighbours in doubt are verified, one at a time, best first; those accepted without are
+fetched first. The driver in `proxy.searching` asks; nothing here waits, and nothing here knows what
+a tier is made of. A tier that failed answers like a tier that has nothing, a verifier that failed
+vouches for nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from proxy.core.model import (
     Accept,
     CacheRequest,
     Candidate,
+    Doubt,
     Entry,
     Reject,
     Tier,
@@ -38,7 +44,8 @@ class Seen:
     Attributes:
         request: What is looked for.
         vector: The question's embedding, for the entry that a miss will store.
-        similarity: Of the best neighbour judged.
+        similarity: Of the best neighbour judged: the likeliest, else the nearest.
+        probability: What the verifier gave that neighbour; None when it was not asked.
         reason: Why the best thing seen was not served.
         stale: An entry too old to serve, unless the origin fails (RFC 5861, 4).
         stale_tier: The tier it was in.
@@ -47,6 +54,7 @@ class Seen:
     request: CacheRequest
     vector: Vector | None = None
     similarity: float | None = None
+    probability: float | None = None
     reason: str = ""
     stale: Entry | None = None
     stale_tier: Tier | None = None
@@ -64,13 +72,28 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Serve this entry."""
+    """Serve this entry.
+
+    Attributes:
+        seen: What the lookup has learned.
+        entry: What is served.
+        tier: Where it was found.
+        is_stale: It has expired, and this request accepts that.
+        similarity: Of the neighbour served; None for an exact entry.
+        probability: What the verifier gave it; None when it was accepted without.
+    """
 
     seen: Seen
     entry: Entry
     tier: Tier
     is_stale: bool
     similarity: float | None = None
+    probability: float | None = None
+
+    @property
+    def score(self) -> float | None:
+        """What the last that decided said: the probability, else the similarity."""
+        return self.similarity if self.probability is None else self.probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,39 +168,90 @@ class AskVector:
     seen: Seen
     vector: Vector
 
-    def next(self, found: Sequence[Candidate], judge: Judge) -> Fetch | Miss:
-        """Judge the neighbours; those accepted are fetched best first."""
+    def next(self, found: Sequence[Candidate], judge: Judge) -> Verify | Fetch | Miss:
+        """Judge the neighbours: those accepted are fetched, then those in doubt are verified."""
         if not found:
             return Miss(self.seen)
         request = self.seen.request
         verdicts = judge(request.question, found, request.directives.threshold)
-        accepted = tuple(
-            candidate
-            for candidate, verdict in zip(found, verdicts, strict=True)
-            if isinstance(verdict, Accept)
-        )
+        judged = tuple(zip(found, verdicts, strict=True))
+        accepted = tuple(Accepted(one) for one, verdict in judged if isinstance(verdict, Accept))
+        doubtful = tuple(one for one, verdict in judged if isinstance(verdict, Doubt))
         first = verdicts[0]
         seen = replace(
             self.seen,
             similarity=found[0].similarity,
             reason=first.reason if isinstance(first, Reject) else self.seen.reason,
         )
-        return Fetch(seen, accepted) if accepted else Miss(seen)
+        return _onwards(seen, accepted, doubtful)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A neighbour that may be served, and what the verifier gave it, if it was asked."""
+
+    candidate: Candidate
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Ask the verifier about the first of the neighbours in doubt."""
+
+    seen: Seen
+    doubtful: tuple[Candidate, ...]
+
+    @property
+    def wanted(self) -> Candidate:
+        """The best neighbour not yet verified."""
+        return self.doubtful[0]
+
+    def next(self, probability: float | None, least: float) -> Verify | Fetch | Miss:
+        """The first that is likely enough is fetched; without an answer nothing is served.
+
+        Args:
+            probability: That one answer serves both; None when the verifier failed or was late.
+            least: The probability that is enough.
+        """
+        if probability is None:
+            return Miss(self._told(None, "not verified"))
+        rest = self.doubtful[1:]
+        if probability >= least:
+            return Fetch(self.seen, (Accepted(self.wanted, probability),), rest)
+        return _onwards(self._unlikely(probability, least), (), rest)
+
+    def _unlikely(self, probability: float, least: float) -> Seen:
+        """After a neighbour that was not vouched for; the likeliest of them is told."""
+        known = self.seen.probability
+        if known is not None and not probability > known:
+            return self.seen
+        return self._told(probability, f"verifier {probability:.2f} < {least:.2f}")
+
+    def _told(self, probability: float | None, reason: str) -> Seen:
+        similarity = self.wanted.similarity
+        return replace(self.seen, similarity=similarity, probability=probability, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Fetch the first of the accepted neighbours' entries from the shared tier."""
+    """Fetch the first of the accepted neighbours' entries from the shared tier.
+
+    Attributes:
+        seen: What the lookup has learned so far.
+        accepted: Those that may be served, best first.
+        doubtful: Those to be verified when no entry of the accepted can be served.
+    """
 
     seen: Seen
-    accepted: tuple[Candidate, ...]
+    accepted: tuple[Accepted, ...]
+    doubtful: tuple[Candidate, ...] = ()
 
     @property
     def wanted(self) -> Candidate:
         """The best neighbour not yet fetched."""
-        return self.accepted[0]
+        return self.accepted[0].candidate
 
-    def next(self, found: Entry | None, now: float) -> Hit | Fetch | Miss:
+    def next(self, found: Entry | None, now: float) -> Hit | Fetch | Verify | Miss:
         """An entry gone or too old gives way to the next neighbour."""
         seen = self.seen
         if found is None:
@@ -185,9 +259,22 @@ class Fetch:
         else:
             hit = _served(seen, found, Tier.VECTOR, now)
             if hit is not None:
-                return replace(hit, similarity=self.wanted.similarity)
+                probability = self.accepted[0].probability
+                return replace(hit, similarity=self.wanted.similarity, probability=probability)
             seen = seen.passed_over(found, Tier.VECTOR, now)
-        return Fetch(seen, self.accepted[1:]) if len(self.accepted) > 1 else Miss(seen)
+        return _onwards(seen, self.accepted[1:], self.doubtful)
 
 
-State = AskSession | AskShared | Embed | AskVector | Fetch | Hit | Miss
+def _onwards(
+    seen: Seen, accepted: tuple[Accepted, ...], doubtful: tuple[Candidate, ...]
+) -> Fetch | Verify | Miss:
+    """What is accepted needs no verifier; what is in doubt needs one; else there is nothing."""
+    if accepted:
+        return Fetch(seen, accepted, doubtful)
+    return Verify(seen, doubtful) if doubtful else Miss(seen)
+
+
+Asking = AskSession | AskShared | Embed | AskVector | Verify | Fetch
+"""States that ask something; the others are the end."""
+
+State = Asking | Hit | Miss

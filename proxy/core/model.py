@@ -128,8 +128,9 @@ class CacheRequest:
         scope: What must match exactly.
         caller: Who asks.
         directives: What it wants of the cache, narrowed by what the request allows.
-        question: The last user text, NFC; "" where there is none.
-        key: `scope.key(question)`.
+        question: The last user text, NFC, or all of them where the scope leaves the earlier ones
+            out; "" where there is none.
+        key: Of the whole conversation, whatever the scope leaves out: only its repeat has it.
         stream: The caller wants server-sent events.
         include_usage: The caller wants the usage chunk of a stream.
         body: The request as parsed, untouched.
@@ -361,6 +362,7 @@ class Outcome:
         tier: Which tier answered a hit.
         entry: Id of the entry served or written.
         similarity: Cosine of the best neighbour looked at, served or not.
+        probability: What the verifier gave that neighbour; None when it was not asked.
         age: Seconds since the served entry was stored.
         ttl: Seconds the served entry stays fresh; negative when stale.
         reason: Why not better: a veto, a bypass, an expiry; "" for a plain hit or miss.
@@ -369,7 +371,7 @@ class Outcome:
         usage: Tokens of the answer.
         saved_usd: What the served tokens would have cost, by the configured prices.
         upstream_status: The origin's status, when it was asked.
-        timings: Seconds by stage: session, shared, embed, vector, upstream, total.
+        timings: Seconds by stage: session, shared, embed, vector, verify, upstream, total.
     """
 
     request_id: str
@@ -382,6 +384,7 @@ class Outcome:
     tier: Tier | None = None
     entry: str | None = None
     similarity: float | None = None
+    probability: float | None = None
     age: float | None = None
     ttl: float | None = None
     reason: str = ""

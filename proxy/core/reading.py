@@ -6,10 +6,20 @@ rules restrict, is taken from what the caller asked for.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from proxy.core.admission import Admission
-from proxy.core.dialects.base import Dialect, Json
-from proxy.core.model import CacheRequest, Caller, Directives
+from proxy.core.canonical import fingerprint
+from proxy.core.conversation.turns import says_nothing_alone
+from proxy.core.dialects.base import Dialect, Json, Reading
+from proxy.core.model import CacheRequest, Caller, Directives, Scope
+from proxy.core.rewriting import Kept, Standalone, standalone
+
+EXACT: Final = "as configured"
+"""Why earlier turns must be the same where `cache.context` is `exact`."""
+
+NOTHING_ALONE: Final = "means nothing alone"
+"""Why a question is never matched with another: `yes`, `the second one`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +30,15 @@ class Understood:
         request: What is looked up.
         bypass: Why the cache must not touch it; None when it may.
         reason: Why the directives were narrowed; "" when they were not.
+        exact_only: Why no other question's answer may serve; None when one may.
+        kept: Why a conversation's earlier turns must be the same; "" where they need not.
     """
 
     request: CacheRequest
     bypass: str | None
     reason: str
+    exact_only: str | None = None
+    kept: str = ""
 
 
 def understand(
@@ -35,6 +49,7 @@ def understand(
     asked: Directives,
     admission: Admission,
     extra: Mapping[str, str],
+    rewrite: bool = False,
 ) -> Understood:
     """Read a request of this dialect.
 
@@ -45,15 +60,14 @@ def understand(
         asked: What it asks of the cache.
         admission: The operator's rules.
         extra: What else must match: query string, beta headers.
+        rewrite: Compare the earlier turns of a conversation by meaning where that is safe.
     """
     reading = dialect.read(body, tenant=caller.tenant, namespace=asked.namespace, extra=extra)
-    directives, reason = admission.narrow(
-        asked,
-        question=reading.question,
-        temperature=body.get("temperature"),
-        has_tools=bool(reading.scope.tools),
-    )
-    if reading.exact_only is not None:
+    directives, reason = _narrowed(admission, asked, reading.question, reading, body)
+    exact_only = reading.exact_only
+    if exact_only is None and says_nothing_alone(reading.question):
+        exact_only = NOTHING_ALONE
+    if exact_only is not None:
         directives = replace(directives, semantic=False)
     bypass = reading.bypass
     if bypass is None and not (directives.read or directives.write):
@@ -68,4 +82,49 @@ def understand(
         include_usage=reading.include_usage,
         body=body,
     )
-    return Understood(request, bypass, reason)
+    alone = _alone(reading, exact_only, admission, body) if rewrite else Kept(EXACT)
+    if isinstance(alone, Kept):
+        return Understood(request, bypass, reason, exact_only, alone.reason)
+    request = replace(request, scope=_around(alone, reading.scope), question=alone.text)
+    return Understood(request, bypass, reason, exact_only)
+
+
+def _narrowed(
+    admission: Admission, asked: Directives, question: str, reading: Reading, body: Json
+) -> tuple[Directives, str]:
+    return admission.narrow(
+        asked,
+        question=question,
+        temperature=body.get("temperature"),
+        has_tools=bool(reading.scope.tools),
+    )
+
+
+def _alone(
+    reading: Reading, exact_only: str | None, admission: Admission, body: Json
+) -> Standalone | Kept:
+    """The standalone question, unless something else in the request forbids it.
+
+    What the caller asks of the cache has no say here: one conversation has one scope, or an entry
+    stored under the one would not be found under the other.
+    """
+    if not reading.talk:
+        return Kept("more than plain text")
+    if exact_only is not None:
+        return Kept(exact_only)
+    found = standalone(reading.talk)
+    if isinstance(found, Standalone):
+        last, reason = _narrowed(admission, Directives(), reading.question, reading, body)
+        whole, reason = _narrowed(admission, Directives(), found.text, reading, body)
+        if whole != last:
+            return Kept(f"earlier turns: {reason}")
+    return found
+
+
+def _around(alone: Standalone, scope: Scope) -> Scope:
+    """The scope without the earlier turns, but for what must be the same.
+
+    Follow-ups meet follow-ups of as many turns: an answer to two questions at once is none to the
+    second alone.
+    """
+    return replace(scope, context=fingerprint(["standalone", alone.turns, alone.answers]))

@@ -78,6 +78,11 @@ class Recording:
         elif len(self._body) <= self._max_bytes:
             self._body += piece
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether a stream has told all of its answer: only its closing is still to come."""
+        return self._recorder is not None and self._recorder.is_complete
+
     def land(self) -> Landing:
         """The body ended. Raises BrokenStreamError when that was not its proper end."""
         if self._head is None or not self._head.is_success:

@@ -32,6 +32,8 @@ def headers(outcome: Outcome, *, expose: bool = True) -> list[tuple[str, str]]:
         fields.append(("x-cache-tier", outcome.tier.value))
     if outcome.similarity is not None:
         fields.append(("x-cache-similarity", f"{outcome.similarity:.4f}"))
+    if outcome.probability is not None:
+        fields.append(("x-cache-probability", f"{outcome.probability:.4f}"))
     if outcome.entry is not None:
         fields.append(("x-cache-entry", outcome.entry))
     return [*fields, request_id]

@@ -1,26 +1,30 @@
 """Prometheus metrics: counts and times of outcomes and events, in a registry of their own.
 
-Rules of the file: every label's values are bounded by the program, never by a caller: no model, no
-tenant, no namespace; what is not known becomes `other`. `docs/metrics.md` lists every series, and a
-test compares.
+Rules of the file: every label's values are bounded by the program, never by a caller: no model and
+no tenant; what is not known becomes `other`. Audits alone name namespaces, the first few.
+`docs/metrics.md` lists every series, and a test compares.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from proxy.core.model import Outcome, Result, Tier
+from proxy.telemetry.audits import AuditGauges, Audits
 from proxy.telemetry.gauges import Gauges, Readings
 
 OTHER = "other"
-STAGES = ("session", "shared", "embed", "vector", "upstream")
+STAGES = ("session", "shared", "embed", "vector", "verify", "upstream")
 MAX_NAMES = 64
 """Names a label may have beside `other`; the program has fewer, so reaching it is a bug's mark."""
 
 QUICK = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5)
 SLOW = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """From a session hit (a tenth of a millisecond) to the SDK's time limit (600 s)."""
+
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
+"""Of a probability: finer where a verifier is sure."""
 
 
 class Names:
@@ -53,6 +57,8 @@ class Metrics:
         self._apis = frozenset(apis)
         self._events = Names()
         self._stages = Names()
+        self._opinions = Names()
+        self._comparing = Names()
         self._gauges = Gauges()
         self._requests = self._counter(
             "requests", "Requests answered.", "api", "result", "tier", "status"
@@ -66,11 +72,20 @@ class Metrics:
         self._stage_duration = self._histogram(
             "stage_duration_seconds", "One stage of a request.", "stage"
         )
+        self._probability = self._histogram(
+            "verifier_probability", "What it gave the likeliest neighbour.", buckets=SHARES
+        )
         self._upstream_failures = self._counter(
             "upstream_failures", "Calls the origin did not answer well.", "kind"
         )
         self._stage_failures = self._counter(
             "stage_failures", "Stages that failed or ran late.", "stage", "kind"
+        )
+        self._judge_calls = self._counter(
+            "judge_calls", "Pairs put to the second judge, by what came of it.", "opinion"
+        )
+        self._comparisons = self._counter(
+            "comparisons", "Cached answers compared with fresh ones.", "kind", "verdict"
         )
         self._event_count = self._counter("events", "Events, by name.", "event")
         self._tokens = self._counter("tokens", "Tokens of answers.", "kind", "source")
@@ -80,8 +95,9 @@ class Metrics:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"reprise_{name}", text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
-        buckets = QUICK + SLOW
+    def _histogram(
+        self, name: str, text: str, *labels: str, buckets: Sequence[float] = QUICK + SLOW
+    ) -> Histogram:
         return Histogram(f"reprise_{name}", text, labels, registry=self.registry, buckets=buckets)
 
     def _register_facts(self, version: str) -> None:
@@ -103,6 +119,10 @@ class Metrics:
         """Show at every scrape which parts are degraded: part -> 1 or 0."""
         self._gauges.set_parts(readings)
 
+    def register_audits(self, readings: Audits) -> None:
+        """Show at every scrape what audits say, by namespace."""
+        self.registry.register(AuditGauges(readings, Names().bounded))
+
     def notice(self, outcome: Outcome) -> None:
         """Count one request."""
         api = outcome.api if outcome.api in self._apis else OTHER
@@ -110,18 +130,25 @@ class Metrics:
         self._requests.labels(api, outcome.result.value, tier, _class(outcome.status)).inc()
         self._time(outcome)
         self._count_lookups(outcome)
+        if outcome.probability is not None:
+            self._probability.observe(outcome.probability)
         failure = upstream_failure(outcome)
         if failure is not None:
             self._upstream_failures.labels(failure).inc()
         self._count_tokens(outcome)
 
     def event(self, name: str, **fields: str | float | bool | None) -> None:
-        """Count one event; a `stage_failed` also by its stage."""
+        """Count one event; a `stage_failed` also by its stage, a `judge_asked` by its opinion."""
         self._event_count.labels(self._events.bounded(name)).inc()
         if name == "stage_failed":
             stage = self._stages.bounded(str(fields.get("stage")))
             kind = "late" if fields.get("reason") == "late" else "error"
             self._stage_failures.labels(stage, kind).inc()
+        if name == "answers_compared":
+            kind, verdict = str(fields.get("kind")), str(fields.get("verdict"))
+            self._comparisons.labels(*map(self._comparing.bounded, (kind, verdict))).inc()
+        if name == "judge_asked":
+            self._judge_calls.labels(self._opinions.bounded(str(fields.get("opinion")))).inc()
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """All series, and their content type. Reads small files of /proc: not for an event loop.

@@ -22,7 +22,7 @@ from proxy.errors import (
     described,
 )
 from proxy.runtime import Runtime
-from proxy.web import cached, health, passthrough, reply
+from proxy.web import cached, feedback, health, passthrough, reply
 from proxy.web.keys import REQUEST_ID, RUNTIME
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -40,6 +40,7 @@ def make_app(runtime: Runtime) -> web.Application:
     root = passthrough.API_ROOT
     for dialect in DIALECTS:
         app.router.add_post(dialect.path, cached.handler(dialect))
+    app.router.add_route("*", feedback.PATH, feedback.handle)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
     if runtime.config.telemetry.metrics:

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from proxy.asking import Call
 from proxy.core import directives, status
 from proxy.core.canonical import dumps, loads
 from proxy.core.dialects.base import Dialect
@@ -12,7 +13,7 @@ from proxy.core.model import Outcome, Result
 from proxy.core.reading import Understood, understand
 from proxy.errors import ApiError, BadRequestError
 from proxy.exchange import Exchange
-from proxy.gateway import Call, not_cached
+from proxy.gateway import not_cached
 from proxy.ports import OriginRequest
 from proxy.runtime import Runtime
 from proxy.upstream.client import end_to_end
@@ -87,6 +88,7 @@ def _read(
         asked=directives.parse(headers, runtime.limits),
         admission=runtime.admission,
         extra=callers.keyed(request, headers),
+        rewrite=runtime.config.cache.context == "rewrite",
     )
     scope = found.request.scope
     exchange.learn(model=scope.model, tenant=scope.tenant, namespace=scope.namespace)

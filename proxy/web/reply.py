@@ -5,6 +5,7 @@ whole answer, so the connection is dropped without its last chunk (RFC 9112, 8).
 """
 
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 
 import orjson
 from aiohttp import web
@@ -41,7 +42,8 @@ async def send(
         if request.transport is not None:
             request.transport.abort()
         return response
-    await response.write_eof()
+    with suppress(ConnectionError):  # who has the whole answer may have hung up
+        await response.write_eof()
     return response
 
 

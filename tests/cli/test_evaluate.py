@@ -60,7 +60,8 @@ def test_json_and_dump(tmp_path: Path) -> None:
         ("same", 1, True),
         ("other", 0, False),
     ]
-    assert {"similarity", "reason", "latency_s"} < set(dumped[1])
+    assert {"similarity", "probability", "reason", "latency_s"} < set(dumped[1])
+    assert dumped[0]["probability"] > 0.5
     assert dumped[1]["reason"].startswith("opposite")
 
 

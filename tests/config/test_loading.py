@@ -159,6 +159,19 @@ def test_problem(file: Path, text: str, expected: str) -> None:
     assert [expected] == problems(file, text)
 
 
+def test_rewriting_needs_a_judge(file: Path) -> None:
+    """Follow-ups are compared by meaning only where a judge reads both."""
+    text = "cache: {{context: rewrite, judgement: {{verifier: none{llm}}}}}"
+    llm = ", llm: {model: m, base_url: http://127.0.0.1:9/v1}"
+    file.write_text(text.format(llm=llm))
+
+    assert load(file, {}).cache.context == "rewrite"
+
+    file.write_text(text.format(llm=""))
+    with pytest.raises(ConfigError, match=r"cache\.context: needs judgement\.verifier"):
+        load(file, {})
+
+
 def test_all_problems_at_once(file: Path) -> None:
     """Every problem is said the first time, not one a run."""
     found = problems(file, "server: {port: -1, hots: x}\ncache: {tenancy: all}\nupstrem: {}")

@@ -3,8 +3,19 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from proxy.core.lookup import AskSession, AskShared, AskVector, Embed, Fetch, Hit, Miss, Seen, start
-from proxy.core.model import Accept, CacheRequest, Candidate, Reject, Tier, Verdict
+from proxy.core.lookup import (
+    AskSession,
+    AskShared,
+    AskVector,
+    Embed,
+    Fetch,
+    Hit,
+    Miss,
+    Seen,
+    Verify,
+    start,
+)
+from proxy.core.model import Accept, CacheRequest, Candidate, Doubt, Reject, Tier, Verdict
 from tests.core.builders import entry, request
 
 NOW = 1050.0
@@ -22,6 +33,24 @@ def accept_far_only(
     _question: str, found: Sequence[Candidate], _threshold: float | None
 ) -> list[Verdict]:
     return [Accept("same") if c is FAR else Reject("number 5 != 7") for c in found]
+
+
+def doubt_all(
+    _question: str, found: Sequence[Candidate], _threshold: float | None
+) -> list[Verdict]:
+    return [Doubt("similarity 0.900 >= 0.700") for _ in found]
+
+
+def doubt_near_only(
+    _question: str, found: Sequence[Candidate], _threshold: float | None
+) -> list[Verdict]:
+    return [Doubt("near enough") if c is NEAR else Accept("same question") for c in found]
+
+
+def at_verify(*found: Candidate) -> Verify:
+    state = at_vector().next(found, doubt_all)
+    assert isinstance(state, Verify)
+    return state
 
 
 def at_vector(asked: CacheRequest | None = None) -> AskVector:
@@ -147,3 +176,107 @@ def test_a_neighbours_age_counts(asked: CacheRequest) -> None:
 
     assert isinstance(after, Miss)
     assert after.seen.reason == "not fresh enough"
+
+
+# Verifying
+
+
+def test_what_is_in_doubt_is_verified_before_anything_is_fetched() -> None:
+    """The nearest first, and alone: one run is enough where it serves."""
+    state = at_verify(NEAR, FAR)
+    fetch = state.next(0.5, 0.5)
+    assert state.wanted is NEAR
+    assert isinstance(fetch, Fetch)
+    hit = fetch.next(entry(), NOW)
+
+    assert isinstance(hit, Hit)
+    assert (hit.similarity, hit.probability, hit.score) == (0.97, 0.5, 0.5)
+
+
+def test_the_next_is_verified_when_the_nearest_is_unlikely() -> None:
+    """A nearer neighbour that means something else does not hide the right one."""
+    state = at_verify(NEAR, FAR).next(0.49, 0.5)
+    assert isinstance(state, Verify)
+    fetch = state.next(0.9, 0.5)
+    assert isinstance(fetch, Fetch)
+    hit = fetch.next(entry(), NOW)
+
+    assert state.wanted is fetch.wanted is FAR
+    assert isinstance(hit, Hit)
+    assert (hit.similarity, hit.probability) == (0.91, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "similarity"), [(0.31, 0.07, 0.97), (0.07, 0.31, 0.91)]
+)
+def test_none_likely_is_a_miss_that_tells_the_likeliest(
+    first: float, second: float, similarity: float
+) -> None:
+    """Similarity, probability and reason are those of one neighbour."""
+    state = at_verify(NEAR, FAR).next(first, 0.5)
+    assert isinstance(state, Verify)
+    miss = state.next(second, 0.5)
+
+    assert isinstance(miss, Miss)
+    assert (miss.seen.similarity, miss.seen.probability) == (similarity, 0.31)
+    assert miss.seen.reason == "verifier 0.31 < 0.50"
+
+
+def test_no_number_is_not_enough() -> None:
+    """A probability that is none vouches for nothing."""
+    state = at_verify(NEAR).next(float("nan"), 0.5)
+
+    assert isinstance(state, Miss)
+    assert state.seen.reason == "verifier nan < 0.50"
+
+
+def test_a_verifier_that_does_not_answer_is_a_miss() -> None:
+    """Failed or late, it vouches for nothing, and is not asked about the next one either."""
+    first = at_verify(NEAR, FAR).next(None, 0.5)
+    second = at_verify(NEAR, FAR).next(0.3, 0.5)
+    assert isinstance(second, Verify)
+    later = second.next(None, 0.5)
+
+    assert isinstance(first, Miss)
+    assert isinstance(later, Miss)
+    assert (first.seen.similarity, first.seen.reason) == (0.97, "not verified")
+    assert (later.seen.similarity, later.seen.probability) == (0.91, None)
+    assert later.seen.reason == "not verified"
+    assert first.seen.vector is VECTOR
+
+
+def test_the_same_text_needs_no_verifier() -> None:
+    """It is fetched first; only when its entry is gone are the others verified."""
+    state = at_vector().next((NEAR, FAR), doubt_near_only)
+    assert isinstance(state, Fetch)
+    hit, gone = state.next(entry(), NOW), state.next(None, NOW)
+
+    assert state.wanted is FAR
+    assert isinstance(hit, Hit)
+    assert (hit.probability, hit.score) == (None, 0.91)
+    assert isinstance(gone, Verify)
+    assert gone.wanted is NEAR
+
+
+def test_a_verified_neighbour_that_is_gone_gives_way_to_the_next() -> None:
+    """Which is verified in its turn."""
+    fetch = at_verify(NEAR, FAR).next(0.9, 0.5)
+    assert isinstance(fetch, Fetch)
+    state = fetch.next(None, NOW)
+
+    assert isinstance(state, Verify)
+    assert (state.wanted, state.seen.reason) == (FAR, "neighbour gone")
+
+
+def test_a_vetoed_neighbour_is_not_verified() -> None:
+    """The verifier cannot overrule a guard."""
+
+    def judge(
+        _question: str, found: Sequence[Candidate], _threshold: float | None
+    ) -> list[Verdict]:
+        return [Reject("number 5 != 7") if c is NEAR else Doubt("near enough") for c in found]
+
+    state = at_vector().next((NEAR, FAR), judge)
+
+    assert isinstance(state, Verify)
+    assert state.doubtful == (FAR,)

@@ -63,7 +63,8 @@ def test_any_reason_is_a_structured_field(reason: str) -> None:
 
 def test_a_hit_tells_all() -> None:
     """What a person at a terminal wants to see."""
-    found = outcome(Result.HIT, tier=Tier.VECTOR, age=12.7, similarity=0.98765, entry="e1", ttl=5)
+    near = {"similarity": 0.98765, "probability": 0.91234}
+    found = outcome(Result.HIT, tier=Tier.VECTOR, age=12.7, entry="e1", ttl=5, **near)
 
     assert dict(headers(found)) == {
         "cache-status": "Reprise; hit; ttl=5; detail=semantic",
@@ -71,6 +72,7 @@ def test_a_hit_tells_all() -> None:
         "age": "12",
         "x-cache-tier": "vector",
         "x-cache-similarity": "0.9877",
+        "x-cache-probability": "0.9123",
         "x-cache-entry": "e1",
         "x-request-id": "req_1",
     }

@@ -39,7 +39,9 @@ What the first days ask for:
 | the proxy has the key, its callers, all trusted, have none | `upstream.api_key` |
 | several replicas | `cache.shared.url: redis://...` |
 | all callers share answers, whatever their keys | `cache.tenancy: shared` |
-| fewer wrong hits, fewer hits | a higher `cache.vector.threshold` |
+| fewer wrong hits, fewer hits | a higher `cache.judgement.min_probability` |
+| at most 1 % of hits wrong, proven on your traffic | `cache.judgement.policy: verified` |
+| the live rate of wrong hits | `cache.judgement.audit_share: 0.02` |
 | exact repeats only | `embedder.kind: none` |
 | answers that are not drawn at random | `cache.admission.max_temperature` |
 | look before you leap | send `x-cache-mode: shadow`: looked up, answered by the origin |

@@ -49,7 +49,16 @@ def test_request_headers() -> None:
 
 def test_response_headers() -> None:
     """Every header the cache adds is explained."""
-    outcome = Outcome("req", Result.HIT, "chat", tier=Tier.VECTOR, entry="e", similarity=0.9, age=1)
+    outcome = Outcome(
+        "req",
+        Result.HIT,
+        "chat",
+        tier=Tier.VECTOR,
+        entry="e",
+        similarity=0.9,
+        probability=0.8,
+        age=1,
+    )
 
     assert [name for name, _ in status.headers(outcome) if f"`{name}`" not in HEADERS] == []
 

@@ -109,7 +109,7 @@ async def test_concurrent_equal_texts_are_asked_once(inner: Scripted, entries: i
 
     assert inner.asked == {"a": 1}
     assert len({id(task.result()) for task in tasks}) == 1
-    assert (memo.misses, memo.joined) == (1, 9)
+    assert (memo.stats()["misses"], memo.stats()["joined"]) == (1, 9)
 
 
 async def test_fault_reaches_all_who_wait(memo: MemoEmbedder, inner: Scripted) -> None:
@@ -168,7 +168,7 @@ async def test_all_cancelled_leaves_nothing_behind(memo: MemoEmbedder, inner: Sc
     inner.gate.set()
 
     assert all(task.cancelled() for task in tasks)
-    assert not memo._flights
+    assert not memo._memo._flights
     assert await memo.embed("a") is not None
 
 

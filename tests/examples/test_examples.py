@@ -82,8 +82,9 @@ def test_library() -> None:
     assert lines[4].endswith("generated for 'How do I reset my password?'")
     for said in (
         "384 numbers",
-        "Accept(",
+        "Doubt(",
         "Reject(",
+        "for How can I reset my password?",
         "[True, False]",
         "How do I reset my password? | None",
         "entry-1: How do I reset my password? at 0.9",

@@ -104,3 +104,38 @@ class HashEmbedder:
         seed = int.from_bytes(text.casefold().encode()[:8].ljust(8), "big")
         vector = np.random.default_rng(seed).standard_normal(8).astype(np.float32)
         return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+class FixedVerifier:
+    """A verifier that gives each candidate the probability the test names; 0 to any other.
+
+    It can be told to fail, and waits at its gate.
+    """
+
+    id = "fixed"
+
+    def __init__(self, **probabilities: float) -> None:
+        self.probabilities = probabilities
+        self.asked: list[tuple[str, str]] = []
+        self.fails = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.calls: list[str] = []
+
+    async def start(self) -> None:
+        """It is always there, unless it was told to fail."""
+        self.calls.append("start")
+        if self.fails:
+            raise TierError("down")
+
+    async def close(self) -> None:
+        """Remembered."""
+        self.calls.append("close")
+
+    async def verify(self, question: str, candidates: Sequence[str]) -> Sequence[float]:
+        """What was named."""
+        self.asked += [(question, candidate) for candidate in candidates]
+        await self.gate.wait()
+        if self.fails:
+            raise TierError("down")
+        return [self.probabilities.get(candidate, 0.0) for candidate in candidates]

@@ -51,6 +51,7 @@ def settings(origin_url: str, directory: Path, **over: Any) -> Json:
             "deadline_ms": 1000,
             "shared": {"url": f"sqlite:///{directory}/reprise.db", "poll_s": 0.05},
             "vector": {"snapshot": f"{directory}/index.snapshot"},
+            "judgement": {"labels": f"{directory}/labels.db"},
             "breaker": {"retry_s": 0.05},
         },
         "embedder": {"kind": "none"},

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.core.auditing import Audited
 from proxy.core.model import Outcome, Result, Tier, Usage
 from proxy.telemetry.metrics import MAX_NAMES, OTHER, Metrics, Names, source_of, upstream_failure
 
@@ -84,6 +85,17 @@ def test_times(metrics: Metrics) -> None:
     assert value(metrics, "stage_duration_seconds_sum", stage="upstream") == 1.5
     assert value(metrics, "stage_duration_seconds_count", stage=OTHER) == 1
     assert value(metrics, "stage_duration_seconds_count", stage="total") is None
+
+
+def test_the_verifiers_probabilities(metrics: Metrics) -> None:
+    """How sure the verifier is, served or not; a lookup that did not ask it counts nothing."""
+    for outcome in (HIT, replace(HIT, probability=0.97), replace(MISS, probability=0.31)):
+        metrics.notice(outcome)
+
+    assert value(metrics, "verifier_probability_count") == 2
+    assert value(metrics, "verifier_probability_bucket", le="0.4") == 1
+    assert value(metrics, "verifier_probability_bucket", le="0.95") == 1
+    assert value(metrics, "verifier_probability_bucket", le="0.98") == 2
 
 
 def test_tokens_and_dollars(metrics: Metrics) -> None:
@@ -198,11 +210,23 @@ def test_render(metrics: Metrics, accept: str, expected: str) -> None:
     assert b'reprise_build_info{version="0.1.0"} 1.0' in text
 
 
+def test_judge_calls(metrics: Metrics) -> None:
+    """What the second judge costs, and what comes of it."""
+    for opinion in ("same", "different", "same"):
+        metrics.event("judge_asked", opinion=opinion)
+
+    assert value(metrics, "judge_calls_total", opinion="same") == 2
+    assert value(metrics, "judge_calls_total", opinion="different") == 1
+
+
 def test_documented(metrics: Metrics) -> None:
     """docs/metrics.md lists every series with its type and labels, and no other."""
     for outcome in (HIT, MISS, replace(MISS, upstream_status=503)):
         metrics.notice(outcome)
     metrics.event("stage_failed", stage="embed", reason="late")
+    metrics.event("judge_asked", opinion="same")
+    metrics.event("answers_compared", kind="audited", verdict="same")
+    metrics.register_audits(lambda: {"": Audited(wrong=1, compared=2)})
     metrics.register_gauges("t", lambda: dict.fromkeys(("entries", "bytes", "scopes"), 1.0))
     metrics.register_gauges("u", lambda: {"evicted_ttl": 1.0})
     metrics.register_breakers(lambda: {"shared": 0.0})

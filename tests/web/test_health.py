@@ -28,7 +28,12 @@ async def test_alive_and_ready(semantic: Served) -> None:
     got = await semantic.get("/readyz")
 
     assert (got.status, got.json["status"]) == (200, "ready")
-    assert got.json["parts"] == {"shared": "ok", "embedder": "ok", "vector": "ok"}
+    assert got.json["parts"] == {
+        "shared": "ok",
+        "embedder": "ok",
+        "vector": "ok",
+        "verifier": "ok",
+    }
 
 
 def remote(port: int) -> dict[str, object]:
@@ -201,6 +206,7 @@ async def test_metrics(semantic: Served) -> None:
     assert counted("reprise_requests_total", 'result="BYPASS"', 'api="passthrough"') == 1
     assert counted("reprise_tokens_total", 'source="cache"') > 0
     assert counted("reprise_stage_duration_seconds_count", 'stage="embed"') == 2
+    assert counted("reprise_stage_duration_seconds_count", 'stage="verify"') == 1
 
 
 async def test_metrics_can_be_switched_off(serving: Serving) -> None:

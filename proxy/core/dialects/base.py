@@ -6,10 +6,11 @@ A dialect knows one API's shapes and nothing of caches, tiers or HTTP. It reads 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from proxy.core.admission import AnswerFacts
+from proxy.core.conversation.turns import Turn
 from proxy.core.model import Scope, Usage
 
 Json = dict[str, Any]
@@ -30,6 +31,8 @@ class Reading:
         include_usage: The caller wants the usage chunk of a stream.
         exact_only: Why no other question's answer may serve; None when one may.
         bypass: Why the cache must not touch this request; None when it may.
+        talk: The conversation without its instructions, the question last; empty where some turn
+            is more than plain text.
     """
 
     scope: Scope
@@ -38,6 +41,7 @@ class Reading:
     include_usage: bool = False
     exact_only: str | None = None
     bypass: str | None = None
+    talk: tuple[Turn, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,10 @@ class Dialect(Protocol):
 
     def texts_of(self, body: Json, answer: Json) -> tuple[str, str]:
         """A request's text and its answer's, to count tokens where the origin did not."""
+        ...
+
+    def said(self, answer: Json) -> tuple[str, ...] | None:
+        """What each choice says to the caller, to be compared; None where one calls a tool."""
         ...
 
     def stamp(self, token: str, created: int) -> Stamp:

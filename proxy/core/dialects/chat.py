@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proxy.core.canonical import UncanonicalError, dumps, fingerprint
+from proxy.core.conversation.turns import Turn
 from proxy.core.dialects import chat_stream
 from proxy.core.dialects.base import Json, Reading, Stamp
 from proxy.core.dialects.chat_parameters import TABLE, Part
@@ -24,6 +25,8 @@ _INSTRUCTIONS: Final = frozenset({"system", "developer"})
 _PARTS: Final = (Part.TOOLS, Part.SAMPLING, Part.FORMAT)
 _NOT_IN_KEY: Final = "prompt_cache_breakpoint"
 _PLAIN_PART: Final = ("type", "text")
+_NOTHING_SAID: Final[tuple[object, ...]] = (None, [])
+"""Fields that an SDK's message carries along: `annotations`, `tool_calls`."""
 _AUDIO: Final = frozenset({"input_audio", "audio"})
 
 
@@ -51,6 +54,7 @@ class Chat:
     usage_frame = staticmethod(chat_stream.usage_frame)
     is_usage_frame = staticmethod(chat_stream.is_usage_frame)
     facts = staticmethod(chat_stream.facts)
+    said = staticmethod(chat_stream.said)
     usage_of = staticmethod(chat_stream.usage_of)
     refresh = staticmethod(chat_stream.refresh)
 
@@ -120,6 +124,7 @@ class Chat:
             include_usage=include_usage,
             exact_only=_why_exact(body, question),
             bypass=_why_bypass(body),
+            talk=_talk(turns, question),
         )
 
 
@@ -169,6 +174,21 @@ def _question(message: Json) -> _Question:
     if shape == [{"type": "text"}]:  # the same as a plain string
         return _Question(texts[0], _keyed(rest))
     return _Question("\n".join(texts), [_keyed(rest), shape, [len(text) for text in texts[:-1]]])
+
+
+def _talk(turns: list[Any], question: _Question) -> tuple[Turn, ...]:
+    """The turns as plain text; empty where one calls a tool, shows an image, has a name."""
+    if question.rest != {"role": "user"}:
+        return ()
+    talk = []
+    for turn in turns:
+        said = {name: value for name, value in turn.items() if value not in _NOTHING_SAID}
+        if said.keys() != {"role", "content"} or not isinstance(said["content"], str):
+            return ()
+        if said["role"] not in ("user", "assistant"):
+            return ()
+        talk.append(Turn(said["role"], unicodedata.normalize("NFC", said["content"])))
+    return (*talk, Turn("user", unicodedata.normalize("NFC", question.text)))
 
 
 def _is_text(part: object) -> bool:

@@ -26,6 +26,7 @@ __all__ = [
     "fold",
     "is_usage_frame",
     "refresh",
+    "said",
     "text_of",
     "unfold",
     "usage_frame",
@@ -219,6 +220,19 @@ def text_of(answer: Json) -> str:
         functions += [call.get("function") for call in message.get("tool_calls") or ()]
         texts.extend(str((function or {}).get("arguments") or "") for function in functions)
     return "\n".join(filter(None, texts))
+
+
+def said(answer: Json) -> tuple[str, ...] | None:
+    """What each choice says to the caller; None where one calls a tool or says it in parts."""
+    texts = []
+    for _, message in _messages(answer):
+        content = message.get("content")
+        if message.get("tool_calls") or message.get("function_call"):
+            return None
+        if not isinstance(content, str):
+            return None
+        texts.append(content)
+    return tuple(texts)
 
 
 _STAMPED: Final = re.compile(

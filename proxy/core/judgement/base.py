@@ -7,7 +7,7 @@ from typing import Final
 from proxy.core.judgement import reading
 from proxy.core.judgement.guards import ALL, Guard
 from proxy.core.judgement.reading import Reading
-from proxy.core.model import Accept, Reject, Verdict
+from proxy.core.model import Accept, Doubt, Reject, Verdict
 
 __all__ = ["Guard", "Reading", "judge", "read"]
 
@@ -29,8 +29,11 @@ def judge(
     *,
     threshold: float,
     guards: Sequence[Guard] = ALL,
+    is_verified: bool = False,
 ) -> Verdict:
     """Accepts the same text at once; else asks the threshold, then every guard in order.
+
+    What passes them all is accepted where nothing verifies, and in doubt where something does.
 
     Args:
         question: The new question, read.
@@ -38,6 +41,7 @@ def judge(
         similarity: Their cosine, -1 to 1.
         threshold: The least similarity accepted.
         guards: The vetoes to ask.
+        is_verified: A verifier has the last word, so that passing is not enough.
     """
     if question.plain == candidate.plain:
         return Accept("same question")
@@ -46,4 +50,5 @@ def judge(
     for guard in guards:
         if (reason := guard.veto(question, candidate)) is not None:
             return Reject(reason)
-    return Accept(f"similarity {similarity:.3f} >= {threshold:.3f}")
+    reason = f"similarity {similarity:.3f} >= {threshold:.3f}"
+    return Doubt(reason) if is_verified else Accept(reason)

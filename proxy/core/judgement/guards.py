@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from proxy.core.judgement.arrangement import direction, order, voice
+from proxy.core.judgement.arrangement import direction, voice
+from proxy.core.judgement.asking import ROOTS
+from proxy.core.judgement.foreign import foreign
+from proxy.core.judgement.polarity import negation, opposite
 from proxy.core.judgement.reading import Reading
 from proxy.core.judgement.residue import differences, replaced, residue, shown
+from proxy.core.judgement.sentence import JOIN
+from proxy.core.judgement.standing import errand, moment
 from proxy.core.judgement.stems import stem
-from proxy.core.judgement.words import closed
+from proxy.core.judgement.wordorder import order
+from proxy.core.judgement.words import PRONOUNS, closed
 
 Veto = Callable[[Reading, Reading], str | None]
 
@@ -77,8 +83,14 @@ def number(new: Reading, old: Reading) -> str | None:
 
 
 def unit(new: Reading, old: Reading) -> str | None:
-    """Each side measures in something the other does not."""
-    return _conflict("unit", new.units, old.units)
+    """Each side measures in something the other does not, or the same number in another unit."""
+    if reason := _conflict("unit", new.units, old.units):
+        return reason
+    for value, ours in sorted(new.measures - old.measures):
+        for other, theirs in sorted(old.measures - new.measures):
+            if value == other:
+                return f"unit {value} {ours} != {value} {theirs}"
+    return None
 
 
 def date(new: Reading, old: Reading) -> str | None:
@@ -99,11 +111,14 @@ def language(new: Reading, old: Reading) -> str | None:
     theirs = old.code_languages - new.code_languages - new.near
     if reason := _differ("language", ours, theirs):
         return reason
-    spoken = frozenset(lang for role, lang in new.roles if role == "in") & new.languages
-    other = frozenset(lang for role, lang in old.roles if role == "in") & old.languages
+    spoken = new.roles.get("in", NONE) & new.languages
+    other = old.roles.get("in", NONE) & old.languages
     if spoken - old.languages or other - new.languages:
         return _differ("language", spoken, other)
     return _conflict("language", new.languages, old.languages)
+
+
+NONE: Final[frozenset[str]] = frozenset()
 
 
 def name(new: Reading, old: Reading) -> str | None:
@@ -117,80 +132,43 @@ def name(new: Reading, old: Reading) -> str | None:
     return None
 
 
-def _flip(new: Reading, old: Reading) -> tuple[str, str] | None:
-    """Two words, each in one question alone, that sit on different poles of one axis."""
-    theirs = {
-        place: key for key, places in old.poles.items() if key not in new.poles for place in places
-    }
-    if not theirs:
-        return None
-    for key, places in new.poles.items():
-        if key not in old.poles:
-            for axis, pole in places:
-                if (axis, OTHER_POLE - pole) in theirs:
-                    return key, theirs[axis, OTHER_POLE - pole]
-    return None
-
-
-OTHER_POLE: Final = 3
-"""Poles are 1 and 2: this less one is the other."""
-
-
-def _odd(one: Reading, other: Reading) -> bool:
-    """Whether one question negates an odd number of times.
-
-    `unsafe` counts where the other speaks of `safe`, or negates by itself; against `dangerous` it
-    is a word like any other.
-    """
-    against = len(other.negations) % 2
-    count = sum(1 for base in one.unmade if against or base in other.near)
-    return (len(one.negations) + count) % 2 == 1
-
-
-def negation(new: Reading, old: Reading) -> str | None:
-    """One side negates an odd number of times, the other does not, and no opposite makes up."""
-    odd = _odd(new, old)
-    if odd == _odd(old, new) or _flip(new, old):
-        return None
-    side, reading = ("new", new) if odd else ("cached", old)
-    word_ = next(iter((*reading.negations, *reading.unmade.values())))
-    return f'negation: "{word_}" only in the {side} question'
-
-
-def opposite(new: Reading, old: Reading) -> str | None:
-    """Opposites, and no negation that turns one of them round: `enable`, `disable`."""
-    if _odd(new, old) != _odd(old, new) or (words := _flip(new, old)) is None:
-        return None
-    ours, theirs = (shown(k, r).replace("_", " ") for k, r in zip(words, (new, old), strict=True))
-    return f"opposite {ours} != {theirs}"
-
-
 def asks(new: Reading, old: Reading) -> str | None:
-    """`When`, `where`, `who`, `why`, `how many`: each side asks what the other does not."""
-    return _conflict("asks", new.asks, old.asks)
+    """`When`, `where`, `how many`, `which city`: each side asks for what the other does not."""
+    ours, theirs = new.asks - old.asks, old.asks - new.asks
+    if not ours or not theirs:
+        return None
+    return f"asks {min(ours - ROOTS or ours)} != {min(theirs - ROOTS or theirs)}"
 
 
-EXTENTS: Final = tuple(
-    frozenset(words.split())
-    for words in (
-        "all every each entire whole everything everyone full",
-        "first initial opening",
-        "last final latest recent newest",
-        "none no nothing",
-        "single one",
-        "middle second",
-        "next following upcoming",
-        "previous prior former",
-    )
-)
+EXTENTS: Final = {
+    word: extent
+    for extent, words in {
+        "all": "all every each entire whole everything everyone full",
+        "none": "none no nothing",
+        "single": "single one",
+        "first": "first initial opening",
+        "last": "last final latest recent newest",
+        "middle": "middle second",
+        "next": "next upcoming",
+        "previous": "previous prior former",
+    }.items()
+    for word in words.split()
+}
+"""Word to the extent that it names."""
+
+OF_MANY: Final = frozenset({"all", "none"})
+"""The extents that one stands against: `one` and `the first` may be the same."""
 
 
 def scope(new: Reading, old: Reading) -> str | None:
     """All against first, last, none: each side names an extent that the other does not."""
-    mine, other = set(new.words), set(old.words)
-    ours = frozenset(min(e & mine) for e in EXTENTS if e & mine and not e & other)
-    theirs = frozenset(min(e & other) for e in EXTENTS if e & other and not e & mine)
-    return _conflict("scope", ours, theirs)
+    ours = {EXTENTS[word]: word for word in new.words if word in EXTENTS}
+    theirs = {EXTENTS[word]: word for word in old.words if word in EXTENTS}
+    for extent in ours.keys() - theirs.keys():
+        for other in theirs.keys() - ours.keys():
+            if "single" not in {extent, other} or not OF_MANY.isdisjoint({extent, other}):
+                return f"scope {ours[extent]} != {theirs[other]}"
+    return None
 
 
 ANYBODY: Final = frozenset({"my", "your", "our", "its", "one", "someon", "somebody", "other"})
@@ -199,11 +177,26 @@ ANYBODY: Final = frozenset({"my", "your", "our", "its", "one", "someon", "somebo
 
 def owner(new: Reading, old: Reading) -> str | None:
     """My against his: each side has a possessor that the other does not."""
-    if reason := _conflict("owner", new.owners - ANYBODY, old.owners - ANYBODY):
+    ours = frozenset(who for who in new.owners - ANYBODY if not _meant(who, old))
+    theirs = frozenset(who for who in old.owners - ANYBODY if not _meant(who, new))
+    if reason := _conflict("owner", ours, theirs):
         return reason
-    he, she = frozenset({"he", "him"}), frozenset({"she", "her"})
-    mine, other = frozenset(new.words), frozenset(old.words)
-    return _conflict("person", (he | she) & mine - other, (he | she) & other - mine)
+    mine, other = set(new.words), set(old.words)
+    for one, two in ((HE, SHE), (SHE, HE)):
+        if reason := _conflict("person", one & mine - other, two & other - mine):
+            return reason
+    return None
+
+
+def _meant(who: str, other: Reading) -> bool:
+    """Whether the other question's pronoun can only be this person: it names nobody else."""
+    if who in PRONOUNS or who not in other.stems or other.names - {who}:
+        return False
+    return (who, JOIN) not in other.links and (JOIN, who) not in other.links
+
+
+HE: Final = frozenset({"he", "him"})
+SHE: Final = frozenset({"she", "her"})
 
 
 def aspect(new: Reading, old: Reading) -> str | None:
@@ -244,6 +237,7 @@ def word(new: Reading, old: Reading) -> str | None:
 
 
 ALL: Final[Sequence[Guard]] = (
+    Guard("foreign", foreign),
     Guard("identifier", identifier),
     Guard("number", number),
     Guard("unit", unit),
@@ -259,6 +253,8 @@ ALL: Final[Sequence[Guard]] = (
     Guard("scope", scope),
     Guard("owner", owner),
     Guard("aspect", aspect),
+    Guard("moment", moment),
+    Guard("errand", errand),
     Guard("word", word),
 )
 """In the order they are asked: the cheap and the certain first."""

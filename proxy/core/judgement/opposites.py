@@ -13,8 +13,8 @@ from proxy.core.judgement.words import closed
 _ACTIONS: Final = """
 accept approve allow permit grant authorize authorise enable unblock whitelist welcome agree
 consent admit endorse | reject deny decline refuse block forbid ban prohibit disallow disapprove
-veto revoke dismiss rebuff withhold blacklist; support endorse back favor favour defend uphold
-champion | oppose resist object against attack undermine contest; enable activate turn_on
+say_no veto revoke dismiss rebuff withhold blacklist; support endorse back favor favour defend
+uphold champion | oppose resist object against attack undermine contest; enable activate turn_on
 switch_on power_on reactivate | disable deactivate turn_off switch_off power_off shut_off
 suspend; start begin commence launch initiate boot resume open restart continue proceed turn_on
 | stop end halt cease finish terminate quit abort shut_down kill pause discontinue cancel
@@ -44,7 +44,7 @@ unsubscribe leave opt_out unenroll deregister unregister check_out log_out sign_
 unfriend; like | dislike unlike; mute silence | unmute; hide conceal mask collapse | show reveal
 display expose unhide expand disclose; show display | hide; pin | unpin; archive | unarchive
 restore; merge combine join unite concatenate | split divide separate; commit apply deploy
-release roll_out install ship | revert rollback roll_back undo withdraw uninstall recall; do
+roll_out install ship | revert rollback roll_back undo withdraw uninstall recall; do
 make | undo; upgrade update | downgrade; load | unload; push | pull; fill charge refill | empty
 drain discharge; attack invade | defend; build construct assemble | demolish destroy dismantle
 disassemble tear_down; fix repair solve heal cure mend resolve | break damage harm injure
@@ -64,7 +64,10 @@ zoom_in | zoom_out; clock_in | clock_out; opt_in | opt_out; scale_up scale_out |
 scale_in; back_up backup | restore; stay remain | leave move quit go; admit | discharge; acquit
 clear exonerate | convict; sign | decline reject; comply obey | violate disobey breach defy; sue
 prosecute | settle; affirm confirm verify | deny refute contradict disprove; appeal | accept;
-complete finish | begin start; fund finance | defund; subsidize subsidise | tax; invest |
+complete finish | begin start; fund finance | defund; subsidize subsidise | tax; permit allow
+accept | restrict limit; keep preserve retain maintain hold | exclude drop remove liquidate dump;
+double triple multiply | halve divide; support defend favor favour | challenge dispute rebut;
+prioritize prioritise | ignore postpone defer; feed | starve; hide | reveal; invest |
 divest; hedge protect | speculate profit; default | repay; overpay | underpay; overestimate |
 underestimate; charge | refund waive reimburse; refund reimburse | charge owe; waive | charge
 impose enforce; owe | refund; fast | eat; prescribe | discontinue; ignore disregard neglect
@@ -86,7 +89,7 @@ end termination closure closing shutdown; encryption | decryption; compression |
 serialization serialisation | deserialization deserialisation; installation | removal
 uninstallation; connection attachment | disconnection detachment; purchase acquisition | sale
 disposal; deposit | withdrawal; admission | discharge; ascent | descent; arrival | departure;
-deployment release | rollback; hiring recruitment | dismissal firing; promotion | demotion;
+deployment rollout | rollback; hiring recruitment | dismissal firing; promotion | demotion;
 accept take sign agree | reject refuse decline; hold keep retain | sell eliminate discard drop;
 account_for include consider | exclude ignore omit; place put add | take_out remove eliminate;
 update renew replace adjust continue | discontinue stop; present presence | absent absence; cut
@@ -192,10 +195,10 @@ AXES: Final = _axes()
 GRADED: Final = frozenset(_QUALITIES.replace("|", " ").replace(";", " ").split())
 """Words that may have a comparative and a superlative."""
 
-PARTICLES: Final = closed("on off in out up down back over away")
+PARTICLES: Final = closed("on off in out up down back over away no")
 PARTICLE_VERBS: Final = closed(
     "turn switch power log sign check clock opt go speed slow scale plug roll shut call leave put "
-    "pay rent back hold tear lay zoom set"
+    "pay rent back hold tear lay zoom set say"
 )
 """A verb of these and a particle within a few words make one word: `turn notifications off`."""
 

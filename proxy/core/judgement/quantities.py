@@ -83,6 +83,14 @@ BELOW_TEN: Final = 10
 HUNDRED: Final = 100
 THOUSAND: Final = 1_000
 
+SCALES: Final = frozenset("cfk")
+"""Initials of scales of temperature."""
+VAGUE: Final = closed("several few many some")
+"""`Several thousand` is no number."""
+
+RATIO: Final = closed("per a an") | {"/"}
+"""After a unit they make another unit of it: `miles per hour`."""
+
 LAST_MONTH: Final = 12
 CENTURY_TURN: Final = 70
 """Two-digit years from here on are of the last century (POSIX strptime uses 69)."""
@@ -95,6 +103,7 @@ class Quantities:
     numbers: set[str] = field(default_factory=set)
     faint: set[str] = field(default_factory=set)
     units: set[str] = field(default_factory=set)
+    measures: set[tuple[str, str]] = field(default_factory=set)
     calendar: set[str] = field(default_factory=set)
     faint_calendar: set[str] = field(default_factory=set)
     operators: set[str] = field(default_factory=set)
@@ -118,6 +127,7 @@ class Scan:
         self._tokens = tokens
         self._lower = [word.removesuffix("'s") for word in lower]
         self.found = Quantities()
+        self._last = ""
 
     def _word(self, at: int) -> str:
         return self._lower[at] if 0 <= at < len(self._lower) else ""
@@ -168,12 +178,12 @@ class Scan:
         if self._word(at - 1) == "minus" and self._kind(at - 2) != "number":
             value = -value
         self.found.numbers.add(numeral(value))
-        return used + self.unit(at + used, measured=True)
+        return used + self._measure(at + used, value)
 
     def _number_words(self, at: int) -> int:
         """`two hundred and fifty thousand`: the longest run that is one number."""
         total, current, place = 0.0, 0.0, at
-        while True:
+        while self._word(at - 1) not in VAGUE or self._word(at) not in MAGNITUDES:
             word = self._word(place)
             if word in {"-", "and"} and place > at and current >= TENS:
                 if not (
@@ -206,7 +216,7 @@ class Scan:
     def _found_words(self, at: int, place: int, value: float) -> int:
         lone = place == at + 1 and self._word(at) in FAINT
         (self.found.faint if lone else self.found.numbers).add(numeral(value))
-        return place - at + self.unit(place, measured=True)
+        return place - at + self._measure(place, value)
 
     def _one_word(self, at: int) -> int:
         word = self._word(at)
@@ -239,7 +249,11 @@ class Scan:
             self.found.calendar.add(named)
             return 1
         if word in WHICH_PERIOD and self._word(at + 1) in PERIODS:
-            days = self.found.faint_calendar if word in FAINT_PERIODS else self.found.calendar
+            faint = word in FAINT_PERIODS
+            if faint and self._word(at + 1) in RELATIVE_DAYS:
+                self.found.calendar.add(RELATIVE_DAYS[self._word(at + 1)])
+                return 2  # the weekend is this weekend
+            days = self.found.faint_calendar if faint else self.found.calendar
             days.add(f"{WHICH_PERIOD[word]} {self._word(at + 1)}")
             return 2
         if word in RELATIVE_DAYS:
@@ -256,6 +270,13 @@ class Scan:
         capital = token.text[0].isupper() and not token.starts
         return beside_number or capital or self._word(at - 1) in BEFORE_A_MONTH
 
+    def _measure(self, at: int, value: float) -> int:
+        """Tries the unit of a number, and notes the two together."""
+        used = self.unit(at, measured=True)
+        if used and self._word(at + used) not in RATIO:
+            self.found.measures.add((numeral(value), self._last))
+        return used
+
     def unit(self, at: int, *, measured: bool = False) -> int:
         """Tries a unit here; `measured` says that a number stands straight before it."""
         word = self._word(at)
@@ -263,13 +284,15 @@ class Scan:
             used = self.unit(at + 1, measured=True) if measured else 0
             return used + 1 if used else 0
         if word in COMPOUND_HEADS and self._word(at + 1) in UNITS:
-            self.found.units.add(f"{COMPOUND_HEADS[word]} {UNITS[self._word(at + 1)]}")
+            self._last = f"{COMPOUND_HEADS[word]} {UNITS[self._word(at + 1)]}"
+            self.found.units.add(self._last)
             return 2
         if word in {"degree", "degrees"} and (used := self.unit(at + 1, measured=True)):
             return 1 + used
         name = UNITS.get(word) or (FAINT_UNITS.get(word) if self._is_unit(at, measured) else None)
         if name is None:
             return 0
+        self._last = name
         self.found.units.update(name.split("+"))
         return 1
 
@@ -278,7 +301,8 @@ class Scan:
             return True
         if self._word(at) in GLUED_ONLY:
             before = self._word(at - 1)
-            return (measured and self._glued(at)) or before in {"°", "/"}
+            after_degrees = before in {"degree", "degrees"} and self._word(at) in SCALES
+            return (measured and self._glued(at)) or before in {"°", "/"} or after_degrees
         return measured or (self._word(at - 1) in ASKING and len(self._word(at)) > 1)
 
     def _mark(self, at: int) -> int:

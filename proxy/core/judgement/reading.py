@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from proxy.core.judgement.asking import asks
 from proxy.core.judgement.names import (
     LANGUAGES,
     LONG_NATIONS,
@@ -17,7 +18,7 @@ from proxy.core.judgement.sentence import Words
 from proxy.core.judgement.stems import degrees, stem
 from proxy.core.judgement.synonyms import ALIASES, SYNONYMS
 from proxy.core.judgement.tokens import Token, plain
-from proxy.core.judgement.words import NEGATORS, POSITIVE_OF, closed
+from proxy.core.judgement.words import NEGATORS, POSITIVE_OF
 
 
 def _near() -> Mapping[str, frozenset[str]]:
@@ -41,7 +42,8 @@ def _poles() -> Mapping[str, tuple[tuple[int, int], ...]]:
         for sign, pole in zip((1, 2), pair, strict=True):
             for word in pole:
                 if word not in NEGATORS and word not in POSITIVE_OF:
-                    poles.setdefault(word if "_" in word else stem(word), []).append((axis, sign))
+                    verb, joined, particle = word.partition("_")
+                    poles.setdefault(stem(verb) + joined + particle, []).append((axis, sign))
     return {word: tuple(places) for word, places in poles.items()}
 
 
@@ -57,18 +59,21 @@ class Reading:
         text: As asked.
         plain: Without case, spacing and final punctuation: equal means the same question.
         sequence: Every word and number in order, by stem.
+        chain: The same for the order's sake: without articles, every join `&`, every end `.`.
+        links: What follows what in the chain.
         content: Stems of the words that carry the meaning, in order.
         stems: Every word's stem.
         near: Stems, their synonyms, and the other forms of names: what this question covers.
         shown: Stem to the word as asked, for reasons.
+        measures: Each number with its unit.
         numbers, faint_numbers, units, calendar, faint_calendar, operators: See `quantities`.
         identifiers, faint_identifiers: Codes, ids, links; and flags, files, paths.
         languages, code_languages, nations, names: Closed sets first, then other capitalised words.
         negations: The words that negate by themselves.
         unmade: Stems that a prefix negates, with their words: `safe` of `unsafe`.
         poles: Stem, or verb with particle, to the axes of opposites it sits on, and its pole.
-        roles: (role, stem) for the word a preposition governs.
-        asks: Interrogatives, by kind.
+        roles: Role to the stems of the words that its prepositions govern.
+        asks: What is asked for, by all the names that it may have.
         owners: Possessive pronouns and possessors.
         words: Every word, lower case.
     """
@@ -76,6 +81,8 @@ class Reading:
     text: str
     plain: str
     sequence: tuple[str, ...]
+    chain: tuple[str, ...]
+    links: frozenset[tuple[str, str]]
     content: tuple[str, ...]
     stems: frozenset[str]
     near: frozenset[str]
@@ -83,6 +90,7 @@ class Reading:
     numbers: frozenset[str]
     faint_numbers: frozenset[str]
     units: frozenset[str]
+    measures: frozenset[tuple[str, str]]
     calendar: frozenset[str]
     faint_calendar: frozenset[str]
     operators: frozenset[str]
@@ -95,33 +103,10 @@ class Reading:
     negations: tuple[str, ...]
     unmade: Mapping[str, str]
     poles: Mapping[str, tuple[tuple[int, int], ...]]
-    roles: frozenset[tuple[str, str]]
+    roles: Mapping[str, frozenset[str]]
     asks: frozenset[str]
     owners: frozenset[str]
     words: tuple[str, ...]
-
-
-ASK_KINDS: Final = {
-    "when": "when",
-    "where": "where",
-    "who": "who",
-    "whom": "who",
-    "whose": "who",
-    "why": "why",
-}
-MEASURED_HOW: Final = closed("many long old far often tall")
-
-
-def _asks(words: list[str]) -> frozenset[str]:
-    kinds = {ASK_KINDS[word] for word in words[:FIRST_WORDS] if word in ASK_KINDS}
-    for how, what in pairwise(words):
-        if how == "how" and what in MEASURED_HOW:
-            kinds.add(f"how {what}")
-    return frozenset(kinds)
-
-
-FIRST_WORDS: Final = 3
-"""An interrogative further on is a relative pronoun."""
 
 
 def _by_opening() -> Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]]:
@@ -171,10 +156,14 @@ def read(question: str) -> Reading:
     near.update(*(NEAR[key] for key in content if key in NEAR))
     found = reader.scan.found
     words = reader.words
+    nations = _nations(words)
+    near.update(*(FORMS[nation] for nation in nations if nation in FORMS))
     return Reading(
         text=question,
         plain=plain(reader.text),
         sequence=tuple(reader.sequence),
+        chain=tuple(reader.chain),
+        links=frozenset(pairwise(reader.chain)),
         content=content,
         stems=frozenset(stems),
         near=frozenset(near),
@@ -182,6 +171,7 @@ def read(question: str) -> Reading:
         numbers=frozenset(found.numbers),
         faint_numbers=frozenset(found.faint - found.numbers),
         units=frozenset(found.units),
+        measures=frozenset(found.measures),
         calendar=frozenset(found.calendar),
         faint_calendar=frozenset(found.faint_calendar),
         operators=frozenset(found.operators),
@@ -189,16 +179,27 @@ def read(question: str) -> Reading:
         faint_identifiers=frozenset(reader.faint_identifiers),
         languages=frozenset(SPOKEN_ELSEWHERE.get(w, w) for w in words if w in LANGUAGES),
         code_languages=frozenset(reader.code),
-        nations=_nations(words),
+        nations=nations,
         names=frozenset(reader.names),
         negations=reader.negations(),
         unmade={stem(POSITIVE_OF[w]): w for w in words if w in POSITIVE_OF},
         poles={key: POLES[key] for key in stems | reader.phrasal() if key in POLES},
-        roles=frozenset(reader.roles(set(content))),
-        asks=_asks(words),
+        roles=reader.roles(set(content)),
+        asks=asks(words),
         owners=frozenset(reader.owners),
         words=tuple(words),
     )
+
+
+def _forms() -> Mapping[str, frozenset[str]]:
+    forms: dict[str, set[str]] = {}
+    for form, nation in (NATIONS | SHORT_NATIONS).items():
+        forms.setdefault(nation, set()).add(stem(form))
+    return {nation: frozenset(stems) for nation, stems in forms.items()}
+
+
+FORMS: Final = _forms()
+"""Nation to the stems that name it: who speaks of France covers `French`."""
 
 
 def _nations(words: list[str]) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """The words of a question: what each token is, and what it does in the sentence."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from proxy.core.judgement.measures import UNITS
@@ -7,8 +8,18 @@ from proxy.core.judgement.names import CODE_LANGUAGES, FAINT_CODE, FILE_EXTENSIO
 from proxy.core.judgement.opposites import FEW, PARTICLE_VERBS, PARTICLES
 from proxy.core.judgement.quantities import LONGEST_NUMBER, Scan, numeral
 from proxy.core.judgement.stems import stem
-from proxy.core.judgement.tokens import Token, clean, spell_out, tokens
-from proxy.core.judgement.words import COURTESIES, NEGATORS, POSITIVE_OF, REQUESTS, STOP, closed
+from proxy.core.judgement.tokens import Token, clean, spell_out, tokens, unaccented
+from proxy.core.judgement.words import (
+    ARTICLES,
+    AUXILIARIES,
+    COURTESIES,
+    GREETINGS,
+    NEGATORS,
+    POSITIVE_OF,
+    REQUESTS,
+    STOP,
+    closed,
+)
 
 IDENTIFIER_KINDS: Final = frozenset({"link", "mail", "uuid", "hex", "code", "plan", "version"})
 FAINT_IDENTIFIER_KINDS: Final = frozenset({"path", "flag", "snake"})
@@ -33,6 +44,30 @@ ROLES: Final = {
 }
 """Prepositions and the role they give to what follows."""
 
+NOT_TOWARDS: Final = frozenset(
+    map(
+        stem,
+        closed(
+            "listen according due thanks prior similar equal related relative respect regard used "
+            "want need going have able like how way best good easy possible like used"
+        ),
+    )
+)
+"""After one of these, `to` leads nowhere: `listen to`, `want to`."""
+DOING: Final = frozenset(map(stem, AUXILIARIES | REQUESTS - closed("list name code function")))
+"""After `to` these are infinitives."""
+
+EXCHANGING: Final = {
+    stem(verb): ("from", "to") for verb in closed("swap exchange trade replace ditch")
+}
+EXCHANGING[stem("substitute")] = ("to", "from")
+"""Verbs whose object is given for another: `swap X for Y` leads from X to Y."""
+GIVING: Final = closed("for with by")
+REACH: Final = 8
+"""Words within which it is said what for."""
+
+SAYING: Final = closed("say says said saying")
+
 UNIT_NAMES: Final = frozenset(UNITS.values())
 DOMAINS: Final = closed(
     "com org net io edu gov mil int co uk ac eu de fr es it nl jp cn in au ca dev app ai"
@@ -42,6 +77,16 @@ DOMAINS: Final = closed(
 OWNERS: Final = closed("my our your his her their its")
 NAMED_US: Final = {"US": "usa"}
 """In capitals it is no pronoun."""
+
+BOUND: Final = "."
+"""A chain's link for the ends of the text and of each sentence in it."""
+JOIN: Final = "&"
+"""A chain's link for all that puts parts side by side."""
+JOINS: Final = closed("and or nor vs versus & , ; / ( )")
+ENDS: Final = frozenset(".!?:")
+NO_CONTENT: Final = STOP | REQUESTS | NEGATORS | GREETINGS
+UNLINKED: Final = ARTICLES | GREETINGS | closed("st nd rd th") | {'"', "-"}
+"""No links of a chain: they stand anywhere, and say nothing of order."""
 
 MOSTLY_CAPITALS: Final = 0.6
 """Above this share of capitals a question is in title case, and a capital says nothing."""
@@ -53,11 +98,12 @@ class Words:
     def __init__(self, question: str) -> None:
         self.text = clean(question)
         self.tokens = tokens(self.text)
-        self.lower = [token.text.casefold() for token in self.tokens]
+        self.lower = [unaccented(token.text.casefold()) for token in self.tokens]
         self.scan = Scan(self.tokens, self.lower)
         self.words: list[str] = []
         self.sequence: list[str] = []
         self.content: list[str] = []
+        self.chain: list[str] = [BOUND]
         self.shown: dict[str, str] = {}
         self.identifiers: set[str] = set()
         self.faint_identifiers: set[str] = set()
@@ -78,12 +124,30 @@ class Words:
             token = self.tokens[at]
             used = self.scan.take(at)
             if used:
-                self.sequence.extend(UNITS.get(w, w) for w in self.lower[at : at + used])
+                taken = [UNITS.get(w, w) for w in self.lower[at : at + used]]
+                self.sequence.extend(taken)
+                for word in taken:
+                    self._link(word)
                 self.words.extend(w for w in self.lower[at : at + used] if w.isalnum())
                 at += used
                 continue
             self._token(at, token)
             at += 1
+        self._link(BOUND)
+
+    def _link(self, word: str) -> None:
+        """Lengthens the chain; joins and ends that follow one another are one."""
+        chain = self.chain
+        if word in ENDS:
+            if chain[-1] == JOIN:
+                chain.pop()
+            if chain[-1] != BOUND:
+                chain.append(BOUND)
+        elif word in JOINS:
+            if chain[-1] not in {JOIN, BOUND}:
+                chain.append(JOIN)
+        elif word not in UNLINKED:
+            chain.append(word)
 
     def _token(self, at: int, token: Token) -> None:
         low = self.lower[at]
@@ -94,8 +158,10 @@ class Words:
         elif token.kind in FAINT_IDENTIFIER_KINDS:
             self.faint_identifiers.add(low.rstrip("."))
             self.sequence.append(low)
+            self._link(low)
         elif token.kind == "mark":
             self.scan.operator(at)
+            self._link(low)
 
     def _identifier(self, asked: str, kind: str) -> None:
         low = asked.casefold()
@@ -104,7 +170,9 @@ class Words:
             bare = low.lstrip("v. ")
             if bare.count(".") <= 1:
                 exact = len(bare) <= LONGEST_NUMBER
-                self.scan.found.numbers.add(numeral(float(bare)) if exact else bare)
+                bare = numeral(float(bare)) if exact else bare
+                self.scan.found.numbers.add(bare)
+                self._link(bare)
                 return
         if kind == "link":
             bare = low.rstrip("/")
@@ -112,6 +180,7 @@ class Words:
         self.shown.setdefault(bare, asked)
         self.sequence.append(low)
         self.words.append(bare)
+        self._link(low)
 
     def _word(self, at: int, token: Token) -> None:
         self.scan.operator(at)
@@ -145,6 +214,7 @@ class Words:
         else:
             self.faint_identifiers.add(low)
             self.sequence.append(low)
+            self._link(low)
 
     def _is_code(self, at: int, token: Token) -> bool:
         low = self.lower[at]
@@ -154,11 +224,26 @@ class Words:
             return True
         before = self.lower[at - 1] if at else ""
         capital = token.text[0].isupper() and self.capitals
+        if low == "c" and before in {"degree", "degrees", "°"}:
+            return False
+        if self._beside_name(at):
+            return before in {"in", "using"}
         if low in {"go", "r", "c"}:
             verb = low == "go" and self.lower[at + 1 : at + 2] in (["to"], ["on"], ["back"])
             return (capital and not verb) or before in {"in", "using", "with"}
         titled = self.lower[at + 1 : at + 2] in ([":"], ["code"])
         return (capital and (titled or not token.starts)) or before in {"in", "using", "with"}
+
+    def _beside_name(self, at: int) -> bool:
+        """Whether a capitalised word stands next to it: `Punjab Assembly`, `Ruby Smith`."""
+        beside = [*self.tokens[max(at - 1, 0) : at], *self.tokens[at + 1 : at + 2]]
+        return self.capitals and any(
+            t.kind == "word"
+            and not t.starts
+            and t.text[0].isupper()
+            and t.text.casefold() not in CODE_LANGUAGES
+            for t in beside
+        )
 
     def _is_name(self, token: Token, word: str) -> bool:
         if not self.capitals or token.starts or not token.text[0].isupper():
@@ -170,8 +255,9 @@ class Words:
         word = POSITIVE_OF.get(word, word)
         key = stem(word)
         self.sequence.append(key)
+        self._link(word if word in JOINS | UNLINKED else key)
         self.shown.setdefault(key, shown)
-        if word not in STOP and word not in REQUESTS and word not in NEGATORS:
+        if word not in NO_CONTENT:
             self.content.append(key)
 
     def phrasal(self) -> set[str]:
@@ -192,17 +278,31 @@ class Words:
             if word not in NEGATORS or "or" in self.words[max(at - 2, 0) : at]:
                 continue
             after = self.words[at + 1] if at + 1 < len(self.words) else ""
-            if after != "only" and not (word == "no" and (at == 0 or after.isdigit())):
+            before = self.words[at - 1] if at else ""
+            if word == "no" and (at == 0 or after.isdigit() or before in SAYING):
+                continue  # `no, ...`, `no. 5`, and to say no is to refuse
+            if after != "only" and before != "if":
                 found.append(word)
         return tuple(found)
 
-    def roles(self, content: set[str]) -> set[tuple[str, str]]:
+    def roles(self, content: set[str]) -> Mapping[str, frozenset[str]]:
         """What each preposition governs: the next word of content."""
-        found, role = set(), ""
-        for key in self.sequence:
-            if key in ROLES:
-                role = role if role == "than" else ROLES[key]
-            elif role and (key in content or key in UNIT_NAMES or key[0].isdigit()):
-                found.add((role, key))
+        found: dict[str, set[str]] = {}
+        role, before, goal = "", "", ""
+        for at, key in enumerate(self.sequence):
+            if key in EXCHANGING and not GIVING.isdisjoint(self.sequence[at : at + REACH]):
+                role, goal = EXCHANGING[key]
+            elif goal and key in GIVING:
+                role, goal = goal, ""
+            elif before == "instead" and key == "of":
+                role = "than"
+            elif key in ROLES:
+                towards = key != "to" or before not in NOT_TOWARDS
+                role = role if role == "than" or not towards else ROLES[key]
+            elif role == "to" and key in DOING:
                 role = ""
-        return found
+            elif role and (key in content or key in UNIT_NAMES or key[0].isdigit()):
+                found.setdefault(role, set()).add(key)
+                role = ""
+            before = key
+        return {name: frozenset(keys) for name, keys in found.items()}

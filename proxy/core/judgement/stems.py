@@ -20,9 +20,10 @@ SHORTEST: Final = 3
 UNINFLECTED: Final = closed(
     "https css aws dns sms gps ios macos news series species mathematics physics economics "
     "politics "
-    "always perhaps gas lens canvas atlas kubernetes redis jenkins postgres pandas keras windows"
+    "always perhaps gas lens canvas atlas kubernetes redis jenkins postgres pandas keras windows "
+    "dating"
 )
-"""Not plurals, though they end like one."""
+"""Not forms of another word, though they end like one."""
 
 _VOWELS: Final = frozenset("aeiouy")
 _SIBILANTS: Final = ("sses", "xes", "ches", "shes", "zzes")
@@ -43,6 +44,8 @@ def _singular(word: str) -> str:
 def _infinitive(word: str) -> str:
     if word.endswith("ied") and len(word) > SHORTEST + 1:
         return word[:-3] + "y"
+    if word in UNINFLECTED:
+        return word
     for suffix in ("ing", "ed"):
         rest = word[: -len(suffix)]
         if word.endswith(suffix) and len(rest) >= SHORTEST and not _VOWELS.isdisjoint(rest):

@@ -128,7 +128,20 @@ concise; simple basic easy plain; detailed thorough; full complete whole; empty 
 missing empty; missing absent null lost incomplete; duplicate repeated redundant; distinct
 unique different; different distinct various; various different several; similar like alike
 comparable; same identical equal; equivalent equal same; correct right fix; method way technique
-approach; goal aim objective target; purpose goal use; role job position
+approach; goal aim objective target; purpose goal use; role job position;
+return give yield provide supply deliver; retrieve fetch get select; identify recognize recognise
+spot; note message memo; standard typical usual customary; feature functionality capability; true
+real genuine; gain get obtain acquire win; height elevation altitude; understanding comprehension;
+moral ethics ethical; disagreement dispute argument quarrel; showing playing screening running on;
+chunk segment part piece; dependency library package; iterate cycle loop walk; outdated legacy
+obsolete deprecated; eligible eligibility qualify qualified qualification; prune clean trim remove;
+olympics games; wealthy rich affluent; begin beginning onset; sum amount; obligation duty; faq
+questions; adjust set change; warning alert; lawsuit suit case; invoice bill; salary wage pay
+income earnings; staff employees personnel workers; firm company business; vehicle car automobile;
+kid child; tax levy; subject topic theme; folder directory; bug defect; crash fail; outage
+downtime; signup enrolment registration; timetable schedule; fare price ticket; medicine drug;
+apartment flat; elevator lift; film movie; soccer football; vacation holiday; trousers pants;
+couch sofa; trash rubbish garbage waste
 """
 
 _ALIASES: Final = """

@@ -69,7 +69,17 @@ class Token:
 
 def clean(text: str) -> str:
     """The text in one Unicode form (NFKC), with plain quotes and dashes."""
+    if text.isascii():
+        return text
     return unicodedata.normalize("NFKC", text).translate(_QUOTES)
+
+
+def unaccented(word: str) -> str:
+    """The word as it is typed without accents: `Pokémon` and `pokemon` are one."""
+    if word.isascii():
+        return word
+    parts = unicodedata.normalize("NFKD", word)
+    return unicodedata.normalize("NFC", "".join(c for c in parts if not unicodedata.combining(c)))
 
 
 def plain(text: str) -> str:

@@ -102,6 +102,9 @@ ADVERBS: Final = closed(
 )
 """Adverbs that colour a question and leave its answer as it is."""
 
+GREETINGS: Final = closed("please kindly hi hello hey dear sir madam thanks thank cheers greetings")
+"""Words of greeting and thanks that are hardly anything else; never content."""
+
 COURTESIES: Final = closed(
     "please kindly hi hello hey dear sir madam thanks thank cheers greetings good morning "
     "afternoon "
@@ -131,6 +134,13 @@ NEGATORS: Final = closed(
     "lacks lacking lacked nope non absence absent avoid avoids avoiding avoided refrain refrains "
     "refraining"
 )
+AVOIDING: Final = closed("avoid avoids avoiding avoided refrain refrains refraining")
+"""Negators that are also verbs: against another word for the same they negate nothing."""
+PREVENTING: Final = closed(
+    "avoid refrain prevent stop quit skip omit escape eliminate exclude reduce leave cease halt "
+    "deter"
+)
+"""Verbs that may stand where `avoid` does."""
 
 _POSITIVE_OF: Final = """
 able unable; acceptable unacceptable; available unavailable; aware unaware; believable
@@ -252,6 +262,13 @@ COUNT_WORDS: Final = {
     "couple": 2,
     "single": 1,
     "double": 2,
+    "doubled": 2,
+    "doubling": 2,
+    "tripled": 3,
+    "tripling": 3,
+    "halve": 0.5,
+    "halved": 0.5,
+    "halving": 0.5,
     "triple": 3,
     "quadruple": 4,
 }
@@ -319,7 +336,7 @@ PERIODS: Final = closed("day week month year quarter season decade century weeke
 _IRREGULAR: Final = """
 be am is are was were been being; have has had having; do does did done doing; go went gone
 goes; get got gotten; make made; take took taken; give gave given; come came; see saw seen; know
-knew known; think thought; find found; say said; tell told; become became; leave left; feel
+knew known; think thought; find found; say said; tell told; become became; feel
 felt; bring brought; begin began begun; keep kept; hold held; write wrote written; stand stood;
 hear heard; mean meant; meet met; run ran; pay paid; sit sat; speak spoke spoken; lie lying;
 lead led; grow grew grown; lose lost; fall fell fallen; send sent; build built; understand

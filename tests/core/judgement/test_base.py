@@ -4,7 +4,7 @@ import pytest
 
 from proxy.core.judgement.base import judge, read
 from proxy.core.judgement.guards import select
-from proxy.core.model import Accept, Reject
+from proxy.core.model import Accept, Doubt, Reject, Verdict
 
 
 def test_the_same_question_is_accepted_whatever_the_similarity() -> None:
@@ -48,3 +48,15 @@ def test_a_rewording_is_accepted() -> None:
         threshold=0.86,
     )
     assert isinstance(verdict, Accept)
+
+
+def test_what_passes_is_in_doubt_where_something_verifies() -> None:
+    """Similarity and guards only reject then; the same text needs no second look."""
+
+    def verdict(new: str, old: str, similarity: float) -> Verdict:
+        return judge(read(new), read(old), similarity, threshold=0.7, is_verified=True)
+
+    assert verdict("Is soap safe?", "is soap safe", 0.1) == Accept("same question")
+    assert verdict("Is soap safe?", "Is soap harmless?", 0.9) == Doubt("similarity 0.900 >= 0.700")
+    assert verdict("Is soap safe?", "Is soap harmless?", 0.6) == Reject("similarity 0.600 < 0.700")
+    assert verdict("Add 5 eggs", "Add 7 eggs", 0.9) == Reject("number 5 != 7")

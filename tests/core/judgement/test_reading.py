@@ -56,6 +56,23 @@ def test_faint_languages_need_a_hint() -> None:
     assert read("Rust: sort a list").code_languages == {"rust"}
 
 
+def test_a_chain_keeps_order_and_little_else() -> None:
+    """Joins are one sign, ends another; articles, quotes and ordinal suffixes are left out."""
+    text = 'Please: is the "8th", or (maybe) the A/B, it?'
+    assert read(text).chain == (".", "be", "8", "&", "mayb", "&", "b", "&", "it", ".")
+
+
+def test_a_measure_is_a_number_with_its_unit() -> None:
+    """A unit that is one of two, as in `miles per hour`, is none of its own."""
+    assert read("run 5 km in two hours").measures == {("5", "kilometre"), ("2", "hour")}
+    assert read("drive 80 miles per hour").measures == set()
+
+
+def test_accents_do_not_count() -> None:
+    """A keyboard without them asks the same question."""
+    assert read("caf\u00e9 cr\u00e8me").words == ("cafe", "creme")
+
+
 def test_what_a_question_covers() -> None:
     """Synonyms, joined words, short and long names, misspellings leave no residue."""
     old = read("How do I purchase a lap top in New York with Kubernetes quickly?")

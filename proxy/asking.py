@@ -1,0 +1,186 @@
+"""Ask the origin, and do with its answer what is to be done: keep it, and learn from it.
+
+A miss joins the flight that is under way for its key, or starts one. When the flight lands, its
+answer is kept before any listener runs again, so whoever has seen the answer's end finds it in the
+session tier.
+
+An answer that is to be compared with a cached one is found by its own question at once, and by
+rewordings only when the two do not agree: a second entry for one answer would split what is learned
+of it.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from proxy.core.agreement import Agreement
+from proxy.core.canonical import loads
+from proxy.core.dialects.base import Dialect
+from proxy.core.lookup import Seen
+from proxy.core.model import Answer, CacheRequest, Entry, Result
+from proxy.core.recording import Recording
+from proxy.flights import Flight, Flights, Seat
+from proxy.learning import Learning, Trial
+from proxy.ports import Observer, Origin, OriginReply, OriginRequest
+from proxy.storing import Store
+
+REFUSALS = frozenset({400, 422})
+"""How an origin refuses a parameter that it does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How the origin is asked on a miss: whom, what, and by whose credential."""
+
+    origin: Origin
+    request: OriginRequest
+    credential: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A request that the origin is to answer.
+
+    Attributes:
+        request, dialect, call: What is asked, in which API, and how.
+        seen: What the lookup has learned.
+        trial: A cached answer to compare the origin's with; None when there is nothing to learn.
+    """
+
+    request: CacheRequest
+    dialect: Dialect
+    call: Call
+    seen: Seen
+    trial: Trial | None = None
+
+
+class Asker:
+    """Runs errands.
+
+    Args:
+        flights: The upstream calls under way.
+        store: Keeps answers.
+        learning: Compares them.
+        observer: Hears `usage_refused`.
+        max_entry_bytes: A larger answer is not kept.
+        request_usage: Ask the origin for usage on streams whose caller did not.
+    """
+
+    def __init__(
+        self,
+        flights: Flights,
+        store: Store,
+        learning: Learning,
+        *,
+        observer: Observer,
+        max_entry_bytes: int,
+        request_usage: bool = True,
+    ) -> None:
+        self._flights = flights
+        self._store = store
+        self._learning = learning
+        self._observer = observer
+        self._max_entry_bytes = max_entry_bytes
+        self._request_usage = request_usage
+
+    def board(self, errand: Errand, since: float) -> tuple[Flight, Result]:
+        """The flight under way, or a new one; a caller who wants his own answer flies alone."""
+        asked = errand.request.directives
+        is_shareable = asked.read and asked.write and not asked.private
+        key = f"{errand.request.key}:{errand.call.credential}" if is_shareable else None
+        if key is not None and (flight := self._flights.find(key, since)) is not None:
+            return flight, Result.COALESCED
+        flight = self._flight(errand, key)
+        self._flights.launch(flight, self._fly(flight, errand))
+        return flight, Result.MISS
+
+    def listening(self, flight: Flight) -> AbstractContextManager[Seat]:
+        """Listen from the first byte; the last one who leaves early ends the call."""
+        return self._flights.listening(flight)
+
+    def audit(self, errand: Errand) -> None:
+        """Ask for nobody, only to compare."""
+        flight = self._flight(errand, None)
+        self._flights.launch(flight, self._audit(flight, errand))
+
+    def _flight(self, errand: Errand, key: str | None) -> Flight:
+        recording = Recording(errand.dialect, self._max_entry_bytes)
+        return Flight(key, recording, self._max_entry_bytes, errand.request.key)
+
+    async def _audit(self, flight: Flight, errand: Errand) -> None:
+        try:
+            await self._fly(flight, errand)
+        finally:
+            self._learning.audit_over()
+
+    async def _fly(self, flight: Flight, errand: Errand) -> None:
+        """Make the call; then, in the same step as its last byte, keep its answer."""
+        landing = await flight.fly(self._origin(errand), errand.call.request)
+        if landing is None or landing.answer is None or landing.refusal:
+            return
+        entry = self._keep(errand, landing.answer, flight)
+        is_findable = errand.request.directives.semantic and not landing.is_exact
+        if errand.trial is None:
+            await self._share(errand, entry, is_semantic=is_findable)
+            return
+        await self._share(errand, entry, is_semantic=False)
+        agreement = await self._compare(errand.dialect, errand.trial, landing.answer)
+        if is_findable and agreement is not Agreement.SAME and not flight.is_void:
+            await self._share(errand, entry, is_semantic=True)
+
+    def _keep(self, errand: Errand, answer: Answer, flight: Flight) -> Entry | None:
+        if flight.is_void or not errand.request.directives.write:
+            return None
+        return self._store.keep(errand.request, answer, errand.dialect.path)
+
+    async def _share(self, errand: Errand, entry: Entry | None, *, is_semantic: bool) -> None:
+        if entry is None:
+            return
+        dialect, body = errand.dialect, errand.request.body
+        await self._store.share(
+            entry,
+            errand.seen.vector,
+            lambda: dialect.texts_of(body, loads(entry.answer.body)),
+            is_semantic=is_semantic,
+        )
+
+    async def _compare(self, dialect: Dialect, trial: Trial, answer: Answer) -> Agreement | None:
+        old, new = (dialect.said(loads(a.body)) for a in (trial.entry.answer, answer))
+        return await self._learning.learn(trial, old, new)
+
+    def _origin(self, errand: Errand) -> Origin:
+        """The origin, asked for usage as well where the caller's stream left it out."""
+        is_asked = self._request_usage
+        body = errand.dialect.with_usage(errand.request.body) if is_asked else None
+        if body is None:
+            return errand.call.origin
+        return AskingForUsage(errand.call.origin, body, self._learn_refusal)
+
+    def _learn_refusal(self) -> None:
+        """This origin answers only what does not ask for usage: do not ask it again."""
+        self._request_usage = False
+        self._observer.event("usage_refused")
+
+
+@dataclass(slots=True)
+class AskingForUsage:
+    """An origin whose stream is asked to tell its usage.
+
+    One entry serves streaming callers and others, and only others are sure to be told usage. An
+    origin that does not know `stream_options` refuses the request; it then gets the caller's own.
+    """
+
+    origin: Origin
+    body: bytes
+    refused: Callable[[], None]
+
+    async def send(self, request: OriginRequest) -> OriginReply:
+        """Ask with usage; if that is refused, as the caller did."""
+        reply = await self.origin.send(replace(request, body=self.body))
+        if reply.status not in REFUSALS:
+            return reply
+        await reply.close()
+        reply = await self.origin.send(request)
+        if reply.status < min(REFUSALS):
+            self.refused()
+        return reply

@@ -1,0 +1,49 @@
+"""How commands print what they measured: tables, JSON, and a bar while somebody waits."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+
+PIPE_WIDTH = 160
+"""A pipe has no width to fit into: a number cut short would be a wrong one."""
+
+
+def print_json(report: object) -> None:
+    """A report, for a program."""
+    import orjson  # noqa: PLC0415 - slow to import
+
+    typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share of 0 to 1, or "-" where there is none."""
+    return "-" if share is None else f"{share:.{digits}%}"
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> None:
+    """A table; all columns but the first are numbers."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.table import Table  # noqa: PLC0415 - slow to import
+
+    table = Table(caption=note or None, caption_justify="left")
+    for number, column in enumerate(head):
+        table.add_column(column, justify="right" if number else "left", no_wrap=bool(number))
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table, markup=False)
+
+
+@contextmanager
+def progress(name: str, total: int) -> Iterator[Callable[[], None]]:
+    """A line on stderr for whoever waits at a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.progress import Progress  # noqa: PLC0415 - slow to import
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=total)
+        yield lambda: bar.advance(task)

@@ -1,0 +1,1 @@
+"""What a user's turn leans on: read by rules of English, without a model."""

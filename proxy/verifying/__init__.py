@@ -1,0 +1,1 @@
+"""Whether one answer serves two questions, judged by a model that reads both."""

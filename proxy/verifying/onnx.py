@@ -1,0 +1,272 @@
+"""The verifier in this process, run by ONNX Runtime away from the event loop.
+
+Rules of the file:
+
+- One pair, one run. Dynamic int8 takes its scales from all that runs together, so a pair's
+  probability would depend on the other candidates.
+- Nothing is tokenised or hashed on the loop.
+- What cannot be read whole, or not for what it is, is not vouched for: probability 0. A text cut
+  short, or one whose unknown words are all one token, looks equal to texts that it is not.
+"""
+
+import asyncio
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime as ort
+import orjson
+from tokenizers import Tokenizer
+
+from proxy.core.model import digest
+from proxy.errors import TierError
+
+SHIPPED: Final = Path(__file__).parent.parent / "models" / "verifier"
+"""Made from MiniLM by `training/verifier`: comes with the program."""
+
+MODEL_FILE: Final = "model.onnx"
+TOKENIZER_FILE: Final = "tokenizer.json"
+UNKNOWN: Final = "[UNK]"
+ID_CHARS: Final = 8
+"""Of the files' digest in an id: 32 bits tell builds of one model apart."""
+
+MAX_CHARS: Final = 2000
+"""Longer texts are not tokenised: no pair of them fits the model."""
+
+MIN_PROBABILITY: Final = 0.5
+"""Enough for a build whose card names no number of its own."""
+
+UNREAD: Final = 0.0
+"""The probability of a pair that the model cannot read."""
+
+_DROPPED: Final = re.compile(
+    "[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f"  # control characters
+    "\ud800-\udfff\ufffd"  # what a broken decoder leaves
+    "\ue000-\uf8ff\U000f0000-\U0010ffff]"  # private use
+)
+"""Characters a BERT tokenizer leaves out without a trace."""
+
+PROBE: Final = "Are you there?"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`card.json`: what a folder with a verifier holds.
+
+    Attributes:
+        name: Model and quantisation, the first part of the verifier's id.
+        max_tokens: The longest pair it reads, special tokens included.
+        files: SHA-256 of each file, in hex, by file name.
+        min_probability: The probability these weights were calibrated to be accepted at.
+    """
+
+    name: str
+    max_tokens: int
+    files: Mapping[str, str]
+    min_probability: float = MIN_PROBABILITY
+
+    @classmethod
+    def read(cls, folder: Path) -> "Card":
+        """The folder's card. Raises TierError when it is missing or says something else."""
+        path = folder / "card.json"
+        try:
+            found = orjson.loads(path.read_bytes())
+            files = {name: str(found["files"][name]) for name in (MODEL_FILE, TOKENIZER_FILE)}
+            least = float(found.get("min_probability", MIN_PROBABILITY))
+            if not 0 < least <= 1:
+                raise TierError(f"{path}: min_probability {least:g} is not above 0 and at most 1")
+            return cls(str(found["name"]), int(found["max_tokens"]), files, least)
+        except OSError as error:
+            raise TierError(f"{path}: {error.strerror}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise TierError(f"{path}: not a verifier's card: {error!r}") from error
+
+    @property
+    def id(self) -> str:
+        """The verifier's id: name, and a digest of weights and tokenizer."""
+        files = (self.files[MODEL_FILE].encode(), self.files[TOKENIZER_FILE].encode())
+        return f"{self.name}-{digest(*files)[:ID_CHARS]}"
+
+    def file(self, folder: Path, name: str) -> bytes:
+        """A file of the folder, whole and unchanged. Raises TierError when it is not."""
+        path = folder / name
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise TierError(f"{path}: {error.strerror}") from error
+        if sha256(content).hexdigest() != self.files[name]:
+            raise TierError(f"{path}: not the file its card names: damaged, or another build")
+        return content
+
+
+class Model:
+    """A loaded verifier: tokenizer and session. Used by worker threads, several at a time.
+
+    Args:
+        folder: Holds card, weights and tokenizer.
+        card: The folder's card.
+
+    Raises:
+        TierError: The files are missing, damaged, or no model that this runtime can run.
+    """
+
+    def __init__(self, folder: Path, card: Card) -> None:
+        weights = card.file(folder, MODEL_FILE)
+        words = card.file(folder, TOKENIZER_FILE)
+        try:
+            self._session = _session(weights)
+            self._tokenizer = _tokenizer(words)
+        except Exception as error:  # both libraries raise classes of their own, and bare ones
+            raise TierError(f"{folder}: cannot be loaded: {error}") from error
+        self._card = card
+        self._unknown = self._tokenizer.token_to_id(UNKNOWN)
+
+    def probability(self, question: str, candidate: str) -> float:
+        """Run one pair; `UNREAD` when it cannot be read. Raises TierError when the run fails."""
+        if not (_may_read(question) and _may_read(candidate)):
+            return UNREAD
+        pair = self._tokenizer.encode(question, candidate)
+        if len(pair.ids) > self._card.max_tokens or self._unknown in pair.ids:
+            return UNREAD
+        feed = {
+            "input_ids": np.array([pair.ids], np.int64),
+            "token_type_ids": np.array([pair.type_ids], np.int64),
+        }
+        try:
+            (found,) = self._session.run(None, feed)
+        except Exception as error:  # the runtime raises classes of its own, and bare ones
+            raise TierError(f"{self._card.name}: {error}") from error
+        return self._checked(found)
+
+    def _checked(self, found: Any) -> float:  # noqa: ANN401 - a file decides what comes out
+        value = np.asarray(found)
+        # Written so that a NaN fails it too.
+        if value.shape != (1, 1) or not 0 <= value.item() <= 1:
+            raise TierError(f"{self._card.name}: gave something that is not one probability")
+        return float(value.item())
+
+
+def _may_read(text: str) -> bool:
+    if len(text) > MAX_CHARS or not text or text.isspace():
+        return False
+    return _DROPPED.search(text) is None
+
+
+def _session(weights: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # The graph is written as it shall run; higher levels would fuse it into slower nodes.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 4  # what goes wrong is raised as well
+    return ort.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+
+
+def _tokenizer(words: bytes) -> Tokenizer:
+    tokenizer = Tokenizer.from_buffer(words)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    # A caller's "[SEP]" is five characters of text, not the border between the questions.
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+class OnnxVerifier:
+    """Probability that one answer serves both questions.
+
+    The graph takes `input_ids` and `token_type_ids`, int64 of shape (1, tokens), and gives one
+    float32 of shape (1, 1). `id` is read from the card, also before `start`.
+
+    Args:
+        folder: Holds `model.onnx`, `tokenizer.json` and `card.json`.
+        workers: Calls run at once. Each takes a core while it runs.
+    """
+
+    def __init__(self, folder: Path = SHIPPED, *, workers: int = 1) -> None:
+        self._folder = folder
+        self._workers = workers
+        self._card: Card | None = None
+        self._model: Model | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def id(self) -> str:
+        """Name, quantisation and digest. Raises TierError when the card cannot be read."""
+        return self._known().id
+
+    @property
+    def min_probability(self) -> float:
+        """What these weights were calibrated for. Raises TierError when the card is unreadable."""
+        return self._known().min_probability
+
+    def _known(self) -> Card:
+        if self._card is None:
+            self._card = Card.read(self._folder)
+        return self._card
+
+    async def start(self) -> None:
+        """Load and check the files, then prove them by one run. A loaded model is only proved."""
+        async with self._starting:
+            if self._model is None:
+                model = await asyncio.to_thread(self._load)
+                self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="verifier")
+                self._model = model
+            await self.verify(PROBE, [PROBE])
+
+    def _load(self) -> Model:
+        return Model(self._folder, self._known())
+
+    async def close(self) -> None:
+        """Let what runs end, drop what waits, and end the threads. `start` may follow."""
+        async with self._starting:
+            pool, self._pool, self._model = self._pool, None, None
+            if pool is not None:
+                await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+
+    async def verify(self, question: str, candidates: Sequence[str]) -> Sequence[float]:
+        """P(one answer serves both), 0 to 1, for each candidate in order; 0 for the unreadable.
+
+        Each costs a run: ask best first, one at a time, where the first that serves is enough.
+        Cancelling it stops the worker before its next candidate.
+
+        Raises:
+            TierError: Not started, closing, or the runtime failed.
+        """
+        if self._model is None or self._pool is None:
+            raise TierError("the verifier is not started")
+        if not candidates:
+            return []
+        gone = threading.Event()
+        run = self._pool.submit(_run, self._model, question, tuple(candidates), gone)
+        try:
+            return await asyncio.wrap_future(run)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # the caller's own
+            raise TierError("the verifier is closing") from None
+        finally:
+            gone.set()
+
+
+def _run(
+    model: Model, question: str, candidates: tuple[str, ...], gone: threading.Event
+) -> list[float]:
+    found: list[float] = []
+    for candidate in candidates:
+        if gone.is_set():
+            break
+        try:
+            found.append(model.probability(question, candidate))
+        except TierError:
+            raise
+        except Exception as error:  # tokenizers raise classes of their own
+            raise TierError(f"verifying failed: {error!r}") from error
+    return found

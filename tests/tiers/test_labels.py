@@ -1,0 +1,124 @@
+"""The file that comparisons and marked pairs are kept in."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from proxy.core.labels import Kept, Mark
+from proxy.core.trusting import Lesson, Rule
+from proxy.errors import TierError
+from proxy.tiers.labels import SLACK, LabelFile
+
+
+def kept(entry: str = "e", at: float = 1.0) -> Kept:
+    lesson = Lesson(entry, 0.93, right=True, proposed=frozenset({Rule.POOL}))
+    return Kept("t", "docs", "m", stands=True, lesson=lesson, scorer="v", max_error=0.01, at=at)
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.fixture
+async def file(tmp_path: Path) -> AsyncIterator[LabelFile]:
+    opened = LabelFile(tmp_path / "deep" / "labels.db")
+    yield opened
+    await opened.close()
+
+
+async def test_nothing_is_made_where_nothing_is_kept(file: LabelFile, tmp_path: Path) -> None:
+    """Who learns nothing has no file."""
+    assert await file.load() == ([], [])
+    await file.close()
+
+    assert names_in(tmp_path) == []
+
+
+async def test_labels_come_back_as_they_were(file: LabelFile) -> None:
+    """In the order in which they were learned, whatever they say."""
+    told = Lesson("x", 0.5, right=False, drawn=False)
+    labels = [kept("a", 1.0), kept("b", 2.0), replace(kept(at=3.0), stands=False, lesson=told)]
+    for label in labels:
+        await file.add(label)
+
+    assert await file.load() == (labels, [])
+
+
+async def test_they_survive_a_restart(file: LabelFile, tmp_path: Path) -> None:
+    """Another process reads them."""
+    await file.add(kept())
+    await file.mark(Mark("s", "p", 5.0))
+    await file.close()
+    again = LabelFile(tmp_path / "deep" / "labels.db")
+
+    assert await again.load() == ([kept()], [Mark("s", "p", 5.0)])
+    await again.close()
+
+
+async def test_a_mark_is_kept_once(file: LabelFile) -> None:
+    """The same complaint again makes it new."""
+    for mark in (Mark("s", "p", 1.0), Mark("s", "q", 2.0), Mark("s", "p", 3.0)):
+        await file.mark(mark)
+
+    assert await file.load() == ([], [Mark("s", "q", 2.0), Mark("s", "p", 3.0)])
+
+
+async def test_the_oldest_go(tmp_path: Path) -> None:
+    """It does not grow without bound."""
+    file = LabelFile(tmp_path / "labels.db", labels=10, marks=10)
+    for number in range(SLACK):
+        await file.add(kept(at=float(number)))
+    labels, _ = await file.load()
+    await file.close()
+    with sqlite3.connect(tmp_path / "labels.db") as database:
+        (rows,) = database.execute("SELECT count(*) FROM labels").fetchone()
+    database.close()
+
+    assert rows == 10
+    assert [label.at for label in labels] == [float(n) for n in range(SLACK - 10, SLACK)]
+
+
+async def test_it_is_its_owners_alone(file: LabelFile, tmp_path: Path) -> None:
+    """Scores and digests, but still nobody else's business."""
+    await file.add(kept())
+
+    assert (tmp_path / "deep" / "labels.db").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "deep").stat().st_mode & 0o777 == 0o700
+
+
+async def test_what_is_no_database_is_a_tier_error(tmp_path: Path) -> None:
+    """And nothing else is raised."""
+    path = tmp_path / "labels.db"
+    path.write_bytes(b"no database at all" * 100)
+    file = LabelFile(path)
+    with pytest.raises(TierError, match=r"^labels: "):
+        await file.load()
+    with pytest.raises(TierError):
+        await file.add(kept())
+    await file.close()
+
+
+async def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
+    """A program that does not know it says so."""
+    path = tmp_path / "labels.db"
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    file = LabelFile(path)
+    with pytest.raises(TierError, match="schema 99"):
+        await file.load()
+    await file.close()
+
+
+async def test_two_processes_may_share_it(tmp_path: Path) -> None:
+    """Each sees at its start what both have written."""
+    one, other = (LabelFile(tmp_path / "labels.db") for _ in range(2))
+    await one.add(kept("a"))
+    await other.add(kept("b"))
+
+    assert await one.load() == ([kept("a"), kept("b")], [])
+    await one.close()
+    await other.close()
