@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from families import Maker, Pair, listed, read_families, read_slots
+from families import HERE, Maker, Pair, listed, read_families, read_slots
 from relations import Relations
 from rewrites import changed, dressed
 from tokenizers import Tokenizer
@@ -41,8 +41,8 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
         return [json.loads(line) for line in lines]
 
 
-def own(count: int, rng: np.random.Generator) -> Iterator[tuple[Pair, bool]]:
-    families, slots = read_families(), read_slots()
+def own(folder: Path, count: int, rng: np.random.Generator) -> Iterator[tuple[Pair, bool]]:
+    families, slots = read_families(folder), read_slots()
     kept = [f if not is_held_out(f[0].wordings[0], 8) else [] for f in families]
     held = [f if is_held_out(f[0].wordings[0], 8) else [] for f in families]
     for chosen, share, validation in ((kept, count, False), (held, count // 20, True)):
@@ -68,8 +68,8 @@ def joined(pairs: list[Pair], count: int, rng: np.random.Generator) -> Iterator[
 FILTERS = listed(
     """site:docs.python.org site:bbc.com site:gov.uk site:wikipedia.org site:example.edu
     tag:postgres tag:design tag:hiring in:title in:body in:comments filetype:pdf filetype:csv
-    tag:release sort:recent sort:top after:2023-01-01 after:2024-06-01 before:2022 lang:en lang:de author:anna
-    is:open is:closed repo:api"""
+    tag:release sort:recent sort:top after:2023-01-01 after:2024-06-01 before:2022 lang:en lang:de
+    author:anna is:open is:closed repo:api"""
 )
 
 
@@ -160,10 +160,11 @@ def groups(folder: Path, name: str, rng: np.random.Generator, size: int) -> Iter
             yield Pair(texts[i], texts[j], int(same), name)
 
 
-def every(folder: Path, count: int, seed: int, *, with_sets: bool) -> Iterator[tuple[Pair, bool]]:
+def every(options: argparse.Namespace) -> Iterator[tuple[Pair, bool]]:
     """Our families and relations; the sets; then rewritings of every text in them."""
-    rng = np.random.default_rng(seed)
-    ours = list(own(count, rng))
+    folder, count, with_sets = options.data, options.count, not options.without_sets
+    rng = np.random.default_rng(options.seed)
+    ours = list(own(options.families, count, rng))
     yield from ours
     yield from ((pair, False) for pair in islice(Relations(read_slots(), rng).pairs(), count // 5))
     hard_pairs = list(hard(folder))
@@ -191,6 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--families", type=Path, default=HERE / "families")
     parser.add_argument("--count", type=int, default=36_000, help="of our own families")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--without-sets", action="store_true", help="only pairs of our own making")
@@ -198,9 +200,7 @@ def main() -> None:
     rng = np.random.default_rng(options.seed + 1)
     kinds: dict[str, int] = defaultdict(int)
     with options.out.open("w", encoding="utf-8") as out:
-        for pair, validation in every(
-            options.data, options.count, options.seed, with_sets=not options.without_sets
-        ):
+        for pair, validation in every(options):
             a, b = (
                 (dressed(pair.a, rng), dressed(pair.b, rng)) if not validation else (pair.a, pair.b)
             )

@@ -104,6 +104,7 @@ class Maker:
         self._families = families
         self._slots = slots
         self._rng = rng
+        self._has_twins = any(q.slots and "1" in "".join(q.slots) for f in families for q in f)
         sizes = np.array([len(f) ** 0.9 for f in families])
         self._odds = sizes / sizes.sum()
 
@@ -145,7 +146,9 @@ class Maker:
         while True:
             maker = makers[int(self._rng.choice(len(makers), p=odds / odds.sum()))][0]
             family, question = self._question()
-            while maker == self._exchanged and "1" not in "".join(question.slots):
+            while (
+                maker == self._exchanged and self._has_twins and "1" not in "".join(question.slots)
+            ):
                 family, question = self._question()
             pair = maker(question, family)
             if pair is not None and pair.a != pair.b:
