@@ -5,8 +5,10 @@ The map. A request goes down once and up once, and imports go down only:
     web         reads it: body, headers, caller, and writes the reply
     gateway     answers it: replays a hit, or passes on what the origin says
     asking      asks the origin, keeps its answer, and has it compared
-    learning    says which hits are proven right, where that is asked for
     searching   drives the lookup against the tiers; core.lookup decides what is asked next
+    learning    says which hits are proven right, where that is asked for
+    marking     says which matches a caller has called wrong
+    comparing   says whether two answers agree
     flights     one upstream call per key, however many callers wait
     storing     keeps an answer in every tier
     tiers, embedding, verifying, upstream, telemetry    every I/O library has its home here
@@ -16,8 +18,9 @@ The map. A request goes down once and up once, and imports go down only:
 
 `runtime` builds the parts from `config` (`semantic` those for reworded questions, `experience`
 those that learn from hits) and closes them; `upkeep` follows the shared tier's change log, from
-which the index and the session tiers are derived. `cli` and `web` are for operators and callers;
-`library` is the same cache without HTTP:
+which the index and the session tiers are derived. `feedback` takes a caller's verdict, `explaining`
+tells every stage's word. `cli` is for operators: `evaluation`, `calibration` and `simulation` are
+what its commands measure. `library` is the same cache without HTTP:
 
     async with open_cache(config) as cache:
         answered = await cache.ask(request, origin)

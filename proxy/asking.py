@@ -111,7 +111,7 @@ class Asker:
         try:
             await self._fly(flight, errand)
         finally:
-            self._learning.audit_over()
+            self._learning.audit_over(errand.request.key)
 
     async def _fly(self, flight: Flight, errand: Errand) -> None:
         """Make the call; then, in the same step as its last byte, keep its answer."""
@@ -125,7 +125,10 @@ class Asker:
             return
         await self._share(errand, entry, is_semantic=False)
         agreement = await self._compare(errand.dialect, errand.trial, landing.answer)
-        if is_findable and agreement is not Agreement.SAME and not flight.is_void:
+        if entry is None or not is_findable or agreement is Agreement.SAME:
+            return
+        # Comparing takes its time: what was removed or replaced meanwhile must not come back.
+        if await self._store.holds(entry) and not flight.is_void:
             await self._share(errand, entry, is_semantic=True)
 
     def _keep(self, errand: Errand, answer: Answer, flight: Flight) -> Entry | None:

@@ -16,13 +16,14 @@ from proxy.core.explaining import (
     pair_of,
     why_unread,
 )
+from proxy.core.lookup import Hit
 from proxy.core.model import CacheRequest, Candidate, Outcome, Reject, Result, Vector, Verdict
 from proxy.core.reading import Understood
 from proxy.errors import TierError
 from proxy.exchange import Exchange
 from proxy.resilience import Deadline
 from proxy.runtime import Runtime
-from proxy.searching import Verification
+from proxy.searching import MARKED, Verification
 from proxy.semantic import guards_of
 
 PATIENCE_S: Final = 30.0
@@ -41,11 +42,12 @@ class Explainer:
     def __init__(self, runtime: Runtime) -> None:
         self._search = runtime.search
         self._semantic = runtime.semantic
+        self._experience = runtime.experience
         self._rules = _rules(runtime)
 
     async def compare(self, new: Understood, cached: Understood) -> Comparison:
         """Whether `new` would be answered with the answer to `cached`, and every stage's word."""
-        asked, other = self._asked(new), self._asked(cached)
+        asked, other = await self._asked(new), await self._asked(cached)
         question = other.request.question
         pair = None
         if self._semantic is not None and asked.request.question and question:
@@ -55,7 +57,7 @@ class Explainer:
 
     async def explain(self, understood: Understood) -> Explanation:
         """What the cache would do with a request now, and every stage's word on its neighbours."""
-        asked = self._asked(understood)
+        asked = await self._asked(understood)
         request = asked.request
         if (why := why_unread(asked)) is not None:
             return Explanation(asked, not_served(why), (), self._rules)
@@ -64,13 +66,17 @@ class Explainer:
             Neighbour(near.entry_id, await self._pair(request, near.question, near))
             for near in await self._neighbours(request)
         ]
-        return Explanation(asked, decision_of(found), tuple(neighbours), self._rules)
+        decision = decision_of(found)
+        if isinstance(found, Hit):
+            objection = self._experience.learning.objects(request.scope, found)
+            decision = not_served(objection) if objection else decision
+        return Explanation(asked, decision, tuple(neighbours), self._rules)
 
-    def _asked(self, understood: Understood) -> Understood:
-        """The request, as a cache without an embedder reads it if this is one."""
-        if self._semantic is not None:
-            return understood
+    async def _asked(self, understood: Understood) -> Understood:
+        """The request with its question, as a cache without an embedder reads it if this is one."""
         request = understood.request
+        if self._semantic is not None:
+            return replace(understood, request=await self._search.written(request))
         exact = replace(request, directives=replace(request.directives, semantic=False))
         return replace(understood, request=exact, exact_only=NO_EMBEDDER)
 
@@ -102,7 +108,24 @@ class Explainer:
         probability = None
         if verification is not None and candidate is not None:
             probability = await verification.ask(new.question, candidate, Deadline(PATIENCE_S))
-        return pair_of(new, cached, candidate, probability, self._rules)
+        return pair_of(new, cached, candidate, probability, self._rules_for(new))
+
+    def _rules_for(self, request: CacheRequest) -> Rules:
+        """With what feedback forbids in this request's scope."""
+        judge, forbids = self._rules.judge, self._experience.marks.forbids
+        scope = request.scope.id
+
+        def verdicts(
+            question: str, found: Sequence[Candidate], least: float | None
+        ) -> Sequence[Verdict]:
+            return [
+                Reject(MARKED)
+                if not isinstance(verdict, Reject) and forbids(scope, question, other.question)
+                else verdict
+                for verdict, other in zip(judge(question, found, least), found, strict=True)
+            ]
+
+        return replace(self._rules, judge=verdicts)
 
 
 def _rules(runtime: Runtime) -> Rules:

@@ -28,10 +28,10 @@ class Done:
 
     Attributes:
         entry_id: The entry that the verdict was on.
-        removed: It was removed, from every tier and every replica.
+        removed: It was there, and was removed: from every tier and every replica.
         marked: Its question and the request's will not be matched again.
         remembered: And that survives a restart.
-        learned: The verdict became a label.
+        learned: The verdict became a label: the first on each hit does.
     """
 
     entry_id: str
@@ -92,7 +92,9 @@ async def _find(runtime: Runtime, tenant: str, name: str, entry: str, *, is_know
 
 
 async def _remove(runtime: Runtime, tenant: str, entry: str) -> bool:
-    return await _selected(runtime, Selector(tenant, ids=(entry,)), dry_run=False)
+    selector = Selector(tenant, ids=(entry,))
+    was_here = runtime.session.purge(selector) > 0  # a private entry is nowhere else
+    return await _selected(runtime, selector, dry_run=False) or was_here
 
 
 async def _selected(runtime: Runtime, selector: Selector, *, dry_run: bool) -> bool:
@@ -114,6 +116,7 @@ async def _learn(runtime: Runtime, served: Served | None, *, right: bool) -> boo
     """Only a hit on a neighbour says something about scores."""
     if served is None or not served.pair or served.score is None:
         return False
+    runtime.experience.hits.judged(served)
     lesson = Lesson(served.entry, served.score, right, drawn=False)
     await runtime.experience.learning.keep(served.scope, lesson, stands=False)
     return True

@@ -107,6 +107,7 @@ class Gateway:
             request = replace(request, directives=replace(request.directives, write=False))
         try:
             found = await self._search.look_up(request, exchange)
+            request = found.seen.request  # its question may have been written meanwhile
             exchange.learn(
                 similarity=found.seen.similarity,
                 probability=found.seen.probability,
@@ -183,7 +184,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _fetch(self, errand: Errand, exchange: Exchange) -> AsyncIterator[Reply]:
-        request, dialect, seen = errand.request, errand.dialect, errand.seen
+        request, dialect, seen = errand.request, errand.dialect, self._proven(errand.seen)
         if request.directives.only_if_cached:
             raise not_cached()
         flight, result = self._asker.board(errand, exchange.began)
@@ -205,6 +206,15 @@ class Gateway:
                 reply = self._stand_in(request, dialect, seen, exchange, error)
             yield reply
 
+    def _proven(self, seen: Seen) -> Seen:
+        """Without a stale neighbour that would not be served were it fresh."""
+        if seen.stale is None or seen.stale_tier is None:
+            return seen
+        hit = Hit(seen, seen.stale, seen.stale_tier, is_stale=True)
+        if not self._learning.objects(seen.request.scope, hit):
+            return seen
+        return replace(seen, stale=None, stale_tier=None)
+
     def _stand_in(
         self,
         request: CacheRequest,
@@ -216,6 +226,7 @@ class Gateway:
         """A stale answer in place of the origin's failure; without one, the failure it is."""
         if seen.stale is not None and seen.stale_tier is not None:
             hit = Hit(seen, seen.stale, seen.stale_tier, is_stale=True)
+            self._hits.remember(exchange.outcome.request_id, request, hit)
             return self._serve(request, dialect, hit, exchange)
         if isinstance(error, ApiError):
             raise error

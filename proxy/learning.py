@@ -141,17 +141,21 @@ class Learning:
         self._categories: OrderedDict[tuple[str, str, str], Category] = OrderedDict()
         self._namespaces: OrderedDict[tuple[str, str], _Namespace] = OrderedDict()
         self._suspended = 0
-        self._auditing = 0
+        self._auditing: set[str] = set()
         self._comparing = 0
 
     def recall(self, kept: Iterable[Kept]) -> None:
-        """Learn again what was kept and still holds, oldest first."""
+        """Learn again what was kept and still holds, oldest first.
+
+        Where neither a bound is held nor anything audited, nothing is suspended either.
+        """
+        counts = self._terms.is_verified or self._terms.audit_share > 0
         lessons: dict[tuple[str, str, str], list[Lesson]] = {}
         for one in kept:
             if (held := one.under(self._terms.scorer, self._terms.max_error)) is not None:
                 key = held.tenant, held.namespace, held.model
                 lessons.setdefault(key, []).append(held.lesson)
-                if held.stands:
+                if held.stands and counts:
                     self._count(held)
         for key, learned in lessons.items():
             self._category(key).learn(*learned)
@@ -166,18 +170,37 @@ class Learning:
         scope = request.scope
         advice = self._advice(scope, hit.entry.id, score)
         is_fit = bool(advice.trusted) or not self._terms.is_verified
-        namespace = self._namespaces.get((scope.tenant, scope.namespace))
-        if namespace is not None and (why := namespace.audit.suspended) is not None:
+        if (why := self._why_suspended(scope)) is not None:
             trial = Trial(request, hit.entry, score, advice, Kind.EXPLORED, stands=is_fit)
             return Choice(why, trial)
         may_ask = not request.directives.only_if_cached
         if self._terms.is_verified and not self._is_proven(advice, may_ask=may_ask):
             trial = Trial(request, hit.entry, score, advice, Kind.EXPLORED, stands=is_fit)
             return Choice(EXPLORING, trial)
-        if may_ask and self._may_audit():
-            self._auditing += 1
+        if may_ask and self._may_audit(request.key):
+            self._auditing.add(request.key)
             return Choice(trial=Trial(request, hit.entry, score, advice, Kind.AUDITED, stands=True))
         return SERVED
+
+    def objects(self, scope: Scope, hit: Hit) -> str:
+        """Why this hit is not served, whatever is drawn; "" when it may be. Changes nothing.
+
+        A neighbour whose score is not known, as one that stands in for a failed origin, is not
+        proven.
+        """
+        if hit.tier is not Tier.VECTOR:
+            return ""
+        if (why := self._why_suspended(scope)) is not None:
+            return why
+        if not self._terms.is_verified:
+            return ""
+        score = hit.score
+        advice = UNKNOWN if score is None else self._advice(scope, hit.entry.id, score)
+        return "" if advice.trusted else EXPLORING
+
+    def _why_suspended(self, scope: Scope) -> str | None:
+        namespace = self._namespaces.get((scope.tenant, scope.namespace))
+        return namespace.audit.suspended if namespace is not None else None
 
     def _advice(self, scope: Scope, entry: str, score: float) -> Advice:
         category = self._categories.get((scope.tenant, scope.namespace, scope.model))
@@ -186,13 +209,14 @@ class Learning:
     def _is_proven(self, advice: Advice, *, may_ask: bool) -> bool:
         return advice.serves(self._draw() if may_ask else 1.0, self._terms.explore_share)
 
-    def _may_audit(self) -> bool:
-        share = self._terms.audit_share
-        return self._auditing < self._terms.most_at_once and share > 0 and self._draw() < share
+    def _may_audit(self, key: str) -> bool:
+        share, under_way = self._terms.audit_share, self._auditing
+        has_room = key not in under_way and len(under_way) < self._terms.most_at_once
+        return has_room and share > 0 and self._draw() < share
 
-    def audit_over(self) -> None:
-        """An audit that `choose` asked for has come to its end, well or not."""
-        self._auditing -= 1
+    def audit_over(self, key: str) -> None:
+        """The audit of this request that `choose` asked for has come to its end, well or not."""
+        self._auditing.discard(key)
 
     async def learn(self, trial: Trial, old: Said, new: Said) -> Agreement | None:
         """Compare a fresh answer with the cached one and learn from it. Never raises.

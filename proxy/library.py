@@ -7,6 +7,7 @@
 dict. Answers are shared between callers of the same `tenant` only.
 """
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -181,6 +182,7 @@ class Cache:
         facts = self._dialect.facts(answer)
         if why_not(facts) is not None:
             return None
+        found = await self.runtime.search.written(found)
         whole = Answer(dumps(answer), (), self._dialect.usage_of(answer), facts.finish)
         entry = store.keep(found, whole, path)
         await store.share(
@@ -217,6 +219,7 @@ class Cache:
             admission=self.runtime.admission,
             extra={},
             rewrite=self.runtime.config.cache.context == "rewrite",
+            by_model=self.runtime.config.cache.judgement.llm.rewrite,
         )
         if understood.bypass == "unreadable":
             raise BadRequestError("This is not a chat completion request.", code="unreadable")
@@ -228,7 +231,7 @@ class Cache:
         understood = self._understand(request, tenant, headers)
         scope = understood.request.scope
         outcome = Outcome(
-            request_id="",
+            request_id=f"req_{os.urandom(12).hex()}",
             result=Result.MISS,
             api=scope.api,
             model=scope.model,

@@ -5,7 +5,7 @@ Questions stay out of it: a pair is remembered by its digest.
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from proxy.core.labels import MARKS, Mark, pair_of
@@ -23,13 +23,16 @@ class Served:
     """A hit, as it is remembered.
 
     Attributes:
+        request_id: Whose it was.
         scope: The request's.
         entry: Id of the entry served.
         tier: Where it was found.
-        score: What the last that decided said; None for an exact repeat.
+        score: What the last that decided said; None for an exact repeat, and once somebody has said
+            what the hit was worth.
         pair: Digest of the two questions; "" for an exact repeat.
     """
 
+    request_id: str
     scope: Scope
     entry: str
     tier: Tier
@@ -50,6 +53,7 @@ class Hits:
         is_neighbour = hit.tier is Tier.VECTOR
         scope = request.scope
         self._known[request_id] = Served(
+            request_id,
             scope,
             hit.entry.id,
             hit.tier,
@@ -58,6 +62,11 @@ class Hits:
         )
         if len(self._known) > HITS:
             self._known.popitem(last=False)
+
+    def judged(self, served: Served) -> None:
+        """Somebody has said what this hit was worth: it counts once, however often it is said."""
+        if served.request_id in self._known:
+            self._known[served.request_id] = replace(served, score=None)
 
     def of_request(self, tenant: str, request_id: str) -> Served | None:
         """What a request of this tenant got; None when it got nothing, or is forgotten."""

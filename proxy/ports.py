@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from proxy.core.conversation.turns import Turn
 from proxy.core.labels import Kept, Mark
 from proxy.core.model import (
     Caller,
@@ -170,6 +171,14 @@ class Verifier(Protocol):
         Each candidate may cost a run: where the first that serves is enough, ask best first. It
         ends before a candidate that nobody decided: neither that one nor the rest is vouched for.
         """
+        ...
+
+
+class Writer(Protocol):
+    """Writes the last turn of a conversation as a question that stands alone."""
+
+    async def write(self, talk: Sequence[Turn]) -> str | None:
+        """The question; None when there is none, or none in time. Never raises."""
         ...
 
 

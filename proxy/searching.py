@@ -1,6 +1,8 @@
 """Look a request up: drive the states of `proxy.core.lookup` against the tiers."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, assert_never
@@ -16,13 +18,15 @@ from proxy.core.lookup import (
     Hit,
     Judge,
     Miss,
+    Rewrite,
     State,
     Verify,
     start,
+    with_question,
 )
 from proxy.core.model import CacheRequest, Candidate, Entry, Reject, Tier, Vector, Verdict
 from proxy.exchange import Exchange
-from proxy.ports import Clock, Embedder, SessionTier, SharedTier, VectorTier, Verifier
+from proxy.ports import Clock, Embedder, SessionTier, SharedTier, VectorTier, Verifier, Writer
 from proxy.resilience import Deadline, Stage
 from proxy.storing import Store
 
@@ -69,6 +73,7 @@ class Semantic:
         judge: Decides from similarity and text; leaves doubt only where there is a verification.
         candidates: Neighbours asked for.
         verification: None where the judge decides alone.
+        writer: Writes the questions that rules do not find; None where no model does.
     """
 
     embedder: Embedder
@@ -78,6 +83,7 @@ class Semantic:
     judge: Judge
     candidates: int
     verification: Verification | None = None
+    writer: Writer | None = None
 
 
 class Search:
@@ -121,36 +127,49 @@ class Search:
             state = await self._step(state, exchange, deadline)
         return self._promote(request, state) if isinstance(state, Hit) else state
 
+    async def written(self, request: CacheRequest) -> CacheRequest:
+        """The request with its question, for who stores or explains without a lookup."""
+        if not request.unwritten or not request.directives.semantic or request.directives.private:
+            return request
+        text = await self._write(request, Deadline(self._deadline_s))
+        return with_question(request, text) if text else request
+
     async def _step(self, state: Asking, exchange: Exchange, deadline: Deadline) -> State:
         """Ask what the state asks, and give it the answer."""
         request = state.seen.request
+        then: State
         match state:
             case AskSession():
                 with exchange.timing("session"):
                     entry = self._session.get(request.caller, request.key)
-                return state.next(entry, self._clock())
+                then = state.next(entry, self._clock())
             case AskShared():
                 with exchange.timing("shared"):
                     entry = await self._get(request, request.key, deadline)
-                return state.next(entry, self._clock())
+                then = state.next(entry, self._clock())
+            case Rewrite():
+                with exchange.timing("rewrite"):
+                    text = await self._write(request, deadline)
+                then = state.next(text)
             case Embed():
                 with exchange.timing("embed"):
                     vector = await self._embed(request.question, deadline)
-                return state.next(vector)
+                then = state.next(vector)
             case AskVector():
                 with exchange.timing("vector"):
                     found = await self._neighbours(request, state.vector, deadline)
-                    return state.next(found, partial(self._judge, request.scope.id))
+                    then = state.next(found, partial(self._judge, request.scope.id))
             case Verify():
                 with exchange.timing("verify"):
                     probability = await self._verify(request, state.wanted, deadline)
-                return state.next(probability, self._min_probability)
+                then = state.next(probability, self._min_probability)
             case Fetch():
                 with exchange.timing("shared"):
                     entry = await self._get(request, state.wanted.entry_id, deadline)
-                return state.next(entry, self._clock())
+                then = state.next(entry, self._clock())
             case _:
                 assert_never(state)
+        return then
 
     def _promote(self, request: CacheRequest, hit: Hit) -> Hit:
         """What the shared tier knew by its exact key, the session tier knows from now on."""
@@ -161,6 +180,15 @@ class Search:
     async def _get(self, request: CacheRequest, key: str, deadline: Deadline) -> Entry | None:
         scope = request.scope.id
         return await self._shared_stage.ask(lambda: self._shared.get(scope, key), deadline)
+
+    async def _write(self, request: CacheRequest, deadline: Deadline) -> str | None:
+        writer = self._semantic.writer if self._semantic else None
+        if writer is None:
+            return None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline.remaining):
+                return await writer.write(request.unwritten)
+        return None
 
     async def _embed(self, text: str, deadline: Deadline) -> Vector | None:
         semantic = self._semantic

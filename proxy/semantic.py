@@ -18,7 +18,7 @@ from proxy.core.model import Candidate, Verdict
 from proxy.embedding.memo import MemoEmbedder
 from proxy.embedding.onnx import OnnxEmbedder
 from proxy.errors import ConfigError, TierError
-from proxy.ports import Embedder, Observer, Verifier
+from proxy.ports import Embedder, Observer, Verifier, Writer
 from proxy.resilience import Stage, Tasks
 from proxy.searching import Semantic, Verification
 from proxy.tiers.faiss import FaissTier
@@ -27,6 +27,7 @@ from proxy.verifying.memo import MemoVerifier
 from proxy.verifying.onnx import OnnxVerifier
 from proxy.verifying.second import SecondJudge, Terms
 from proxy.verifying.verdicts import VerdictFile
+from proxy.verifying.writer import CheckedWriter
 
 Probe = Callable[[], Awaitable[None]]
 StageOf = Callable[[str, Probe], Stage]
@@ -79,7 +80,7 @@ def build(config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer) -
     )
     embed_stage = stage_of("embedder", _probe_embedder(embedder))
     index_stage = stage_of("vector", _nothing_to_probe)
-    second = _second_judge(config, stage_of, tasks, observer)
+    second, writer = _language_model(config, stage_of, tasks, observer)
     verification = _verification(config, stage_of, second, calibration(embedder.id).lean)
     least = _least(config, embedder, observer, is_verified=verification is not None)
     semantic = Semantic(
@@ -90,6 +91,7 @@ def build(config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer) -
         judge_of(least, guards_of(config), is_verified=verification is not None),
         vector.candidates,
         verification,
+        writer,
     )
     closers = [embedder.close, index.close]
     if verification is not None:
@@ -142,12 +144,13 @@ def _verification(
     return Verification(verifier, stage_of("verifier", _probe_verifier(verifier)), least, lean)
 
 
-def _second_judge(
+def _language_model(
     config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer
-) -> SecondJudge | None:
+) -> tuple[SecondJudge | None, Writer | None]:
+    """One model as judge and, where that is asked for, as writer: one breaker, one budget."""
     chosen = config.cache.judgement.llm
     if chosen.model is None:
-        return None
+        return None, None
     from proxy.verifying.openai import OpenAiJudge  # noqa: PLC0415 - half a second
 
     timeout_s = chosen.timeout_ms / 1000
@@ -158,7 +161,7 @@ def _second_judge(
         timeout_s=timeout_s,
     )
     file = chosen.verdicts_file
-    return SecondJudge(
+    second = SecondJudge(
         judge,
         stage_of("judge", judge.start),
         Terms(
@@ -171,6 +174,9 @@ def _second_judge(
         observer=observer,
         verdicts=VerdictFile(file, judge.id) if file else None,
     )
+    if not chosen.rewrite:
+        return second, None
+    return second, CheckedWriter(judge, second.calls, chosen.memo_entries, observer=observer)
 
 
 def _shipped_min_probability(verifier: OnnxVerifier) -> float:

@@ -110,7 +110,7 @@ class Store:
         self, entry: Entry, vector: Vector | None, texts: Texts, *, is_semantic: bool
     ) -> None:
         deadline = Deadline(self._write_s)
-        if is_semantic and self._embedder is not None:
+        if is_semantic and entry.question and self._embedder is not None:
             embedder, stage = self._embedder
             if vector is None:
                 vector = await stage.ask(lambda: embedder.embed(entry.question), deadline)
@@ -124,6 +124,13 @@ class Store:
     async def _put(self, entry: Entry) -> None:
         await self._shared.put(entry)
         await self._publish()
+
+    async def holds(self, entry: Entry) -> bool:
+        """Whether the shared tier still has this very answer, neither removed nor replaced."""
+        found = await self._shared_stage.ask(
+            lambda: self._shared.get(entry.scope, entry.id), Deadline(self._write_s)
+        )
+        return found is not None and found.created_at == entry.created_at
 
     async def idle(self, deadline: Deadline) -> None:
         """Wait for all answers that are just being written."""

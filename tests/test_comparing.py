@@ -35,7 +35,12 @@ async def stage() -> AsyncIterator[Stage]:
 
 @pytest.mark.parametrize(
     ("probability", "agreement"),
-    [(0.95, Agreement.SAME), (0.5, Agreement.UNSURE), (0.01, Agreement.OTHER)],
+    [
+        (0.95, Agreement.SAME),
+        (0.5, Agreement.UNSURE),
+        (0.01, Agreement.OTHER),
+        (0.0, Agreement.UNSURE),
+    ],
 )
 async def test_the_verifier_reads_what_no_rule_decides(
     stage: Stage, probability: float, agreement: Agreement

@@ -98,6 +98,15 @@ async def test_what_points_at_the_answer_needs_that_answer(rewriting: Served) ->
     assert (other.cache, same.cache) == ("MISS", "HIT")
 
 
+async def test_what_was_asked_before_is_not_asked_last(rewriting: Served) -> None:
+    """The same words with the turns parted elsewhere: an answer to the last alone is no answer."""
+    asked, last = "Who discovered it?", "What are its stages?"
+    await rewriting.post(talk(f"{FIRST}\n{asked}", ABOUT, last))
+    got = await rewriting.post(talk(FIRST, ABOUT, f"{asked} {last}"))
+
+    assert got.cache == "MISS"
+
+
 async def test_repeats_are_found_by_their_exact_key(
     serving: Serving, origin: ScriptedOrigin
 ) -> None:

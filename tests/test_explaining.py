@@ -10,6 +10,7 @@ import pytest
 from proxy.config import Config
 from proxy.core.explaining import not_served
 from proxy.errors import BadRequestError
+from proxy.feedback import Verdict
 from proxy.library import Cache, open_cache
 from tests.support.completions import choice_for, completion, text_for
 from tests.support.program import chat, settings
@@ -28,6 +29,11 @@ async def cache(tmp_path: Path) -> AsyncIterator[Cache]:
 
 async def keep(cache: Cache, body: Json, **more: Any) -> None:
     assert await cache.store(body, completion(body, [choice_for(0, text_for(body))], 1), **more)
+
+
+async def unasked(request: Json) -> Json:
+    """Fails: only hits are wanted."""
+    raise LookupError(str(request))
 
 
 async def test_it_says_what_the_lookup_does(cache: Cache) -> None:
@@ -115,6 +121,49 @@ async def test_without_an_embedder(tmp_path: Path) -> None:
     assert other.decision == not_served("exact repeats only: no embedder")
     assert other.pair is None
     assert (found.decision.served, found.neighbours) == (False, ())
+
+
+async def test_a_match_called_wrong_is_told(cache: Cache) -> None:
+    """Of the neighbour and of a pair alone, as the lookup says it."""
+    request = chat(REWORDED)
+    await keep(cache, chat(QUESTION))
+    served = await cache.ask(request, unasked)
+    await cache.feedback(served.outcome.entry or "", Verdict.BAD)
+    await keep(cache, chat(QUESTION))
+    found = await cache.explain(request)
+    pair = (await cache.compare(request, chat(QUESTION))).pair
+
+    assert pair is not None
+    assert found.decision == not_served("feedback: marked bad")
+    assert found.neighbours[0].pair.reason == pair.reason == "feedback: marked bad"
+
+
+async def test_a_hit_not_yet_proven_is_told(tmp_path: Path) -> None:
+    """Where hits must be proven, a neighbour that would be asked about is not said to be served."""
+    judgement = {"policy": "verified"}
+    config = settings(
+        "http://127.0.0.1:9/v1",
+        tmp_path,
+        embedder={"kind": "local"},
+        cache={"judgement": judgement},
+    )
+    async with open_cache(Config.model_validate(config), io.StringIO()) as running:
+        await keep(running, chat(QUESTION))
+        found = await running.explain(chat(REWORDED))
+
+    assert found.decision == not_served("exploring")
+    assert found.neighbours[0].pair.served
+
+
+async def test_who_keeps_his_answer_private_may_read(cache: Cache) -> None:
+    """A private request gets a neighbour's answer; a private answer is nobody's neighbour."""
+    await keep(cache, chat(QUESTION))
+    private = {"cache-control": "private"}
+    found = await cache.explain(chat(REWORDED), headers=private)
+    pair = await cache.compare(chat(REWORDED), chat(QUESTION), headers=private)
+
+    assert (found.decision.served, found.decision.tier) == (True, "vector")
+    assert pair.decision == not_served("exact repeats only: session only: cache-control: private")
 
 
 async def test_what_is_no_request(cache: Cache) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -80,7 +81,7 @@ class World:
             if choice.trial is not None:
                 await self.learning.learn(choice.trial, ["[1]"], ["[1]" if right else "[2]"])
                 if choice.trial.kind is Kind.AUDITED:
-                    self.learning.audit_over()
+                    self.learning.audit_over(request().key)
 
 
 def hit(name: str = "e", tier: Tier = Tier.VECTOR, probability: float | None = 0.99) -> Hit:
@@ -217,9 +218,19 @@ async def test_an_audit_serves_and_compares() -> None:
 async def test_audits_under_way_are_bounded() -> None:
     """The origin is not flooded by a proxy that checks itself."""
     world = World(audit_share=1.0, most_at_once=1)
+    first, second = (replace(request(), key=key) for key in ("first", "second"))
+    assert world.learning.choose(first, hit()).trial is not None
+    assert world.learning.choose(second, hit()).trial is None
+    world.learning.audit_over("first")
+    assert world.learning.choose(second, hit()).trial is not None
+
+
+async def test_one_request_is_audited_once_at_a_time() -> None:
+    """However many ask it meanwhile, nobody pays for the same answer twice."""
+    world = World(audit_share=1.0)
     assert world.learning.choose(request(), hit()).trial is not None
     assert world.learning.choose(request(), hit()).trial is None
-    world.learning.audit_over()
+    world.learning.audit_over(request().key)
     assert world.learning.choose(request(), hit()).trial is not None
 
 
@@ -253,6 +264,41 @@ async def test_a_suspension_survives_a_restart_in_silence() -> None:
 
     assert again.choose(request(), hit()).reason.startswith("audit")
     assert world.heard.events == []
+
+
+async def test_a_suspension_ends_with_what_watches() -> None:
+    """Who turns audits off, and holds no bound, is asked for nothing any more."""
+    world = World(audit_share=1.0, max_error=0.05)
+    await world.compare(2, right=False)
+    world.terms = Terms(max_error=0.05)
+    again = world.make(Comparer(None))
+    again.recall(world.labels.kept)
+    choice = again.choose(request(), hit())
+
+    assert (choice.reason, choice.trial) == ("", None)
+
+
+async def test_an_objection_is_what_a_choice_would_say() -> None:
+    """Draws apart; and a neighbour whose score is not known is not proven."""
+    world = World(is_verified=True, max_error=0.05)
+    scope = request().scope
+    assert world.learning.objects(scope, hit()) == EXPLORING
+    assert world.learning.objects(scope, hit(tier=Tier.SHARED)) == ""
+    await world.compare(150)
+    world.draw = 0.0
+    unknown = replace(hit("new"), similarity=None, probability=None)
+
+    assert world.learning.objects(scope, hit("new")) == ""
+    assert world.learning.objects(scope, unknown) == EXPLORING
+    assert World().learning.objects(scope, unknown) == ""
+
+
+async def test_a_suspended_namespace_is_objected_to() -> None:
+    """Whatever is known of the neighbour."""
+    world = World(audit_share=1.0, max_error=0.05)
+    await world.compare(2, right=False)
+
+    assert world.learning.objects(request().scope, hit()).startswith("audit: ")
 
 
 async def test_an_unsure_comparison_neither_proves_nor_accuses() -> None:

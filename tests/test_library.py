@@ -234,3 +234,17 @@ async def test_a_bad_entry_is_removed(cache: Cache, source: Source) -> None:
 
     assert (good.removed, bad.removed) == (False, True)
     assert again.outcome.result is Result.MISS
+
+
+async def test_a_bad_match_is_not_made_again(cache: Cache) -> None:
+    """As over HTTP: the entry goes, and asked anew it does not answer that rewording."""
+    source = Source()
+    await cache.ask(chat(QUESTION), source)
+    hit = await cache.ask(chat(REWORDED), source)
+    bad = await cache.feedback(hit.outcome.entry or "", Verdict.BAD)
+    await cache.ask(chat(QUESTION), source)
+    again = await cache.ask(chat(REWORDED), source)
+
+    assert hit.outcome.tier is Tier.VECTOR
+    assert (bad.removed, bad.marked) == (True, True)
+    assert (again.outcome.result, again.outcome.reason) == (Result.MISS, "feedback: marked bad")

@@ -44,6 +44,19 @@ def test_an_exact_repeat_has_no_pair() -> None:
     assert (found.pair, found.entry) == ("", "e")
 
 
+def test_a_hit_is_judged_once() -> None:
+    """It has no score to learn from any more; the match can still be forbidden."""
+    hits = Hits()
+    hits.remember("r", request(), hit("e"))
+    found = hits.of_request("t", "r")
+    assert found is not None
+    hits.judged(found)
+    again = hits.of_entry("t", "e")
+
+    assert again == replace(found, score=None)
+    assert again.pair
+
+
 def test_the_oldest_hits_are_forgotten() -> None:
     """And one without an id is not remembered at all."""
     hits = Hits()

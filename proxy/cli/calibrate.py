@@ -2,14 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli.options import EXIT_MISUSED, ConfigFile, exit_with, load_or_exit
+from proxy.cli.options import (
+    AsJson,
+    ConfigFile,
+    LeaveOut,
+    exit_on_failure,
+    load_or_exit,
+    misused,
+)
 from proxy.cli.plots import MISSING, MODES, png, terminal_plot
 from proxy.cli.printing import percent, print_json, print_table, progress
-from proxy.errors import ConfigError
 
 if TYPE_CHECKING:
     from proxy.calibration import Measured
@@ -51,13 +57,6 @@ Limit = Annotated[
         "--limit", metavar="N", min=0, help="Take N rows of each file, evenly spaced; 0 takes all."
     ),
 ]
-LeaveOut = Annotated[
-    bool,
-    typer.Option(
-        "--leave-out-ambiguous",
-        help="Leave out rows marked `ambiguous`, which otherwise count as label 0.",
-    ),
-]
 
 
 def calibrate(  # noqa: PLR0913 - an option each
@@ -71,7 +70,7 @@ def calibrate(  # noqa: PLR0913 - an option each
     plot: Plot = None,
     limit: Limit = 0,
     leave_out_ambiguous: LeaveOut = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Fit threshold, floor and probability to labelled pairs; print and write the result.
 
@@ -85,7 +84,7 @@ def calibrate(  # noqa: PLR0913 - an option each
     aim = _aim(target_wrong, confidence, bound)
     for path in (out, plot):
         if path is not None and not path.absolute().parent.is_dir():
-            _misused(f"{path}: there is no such folder")
+            misused(f"{path}: there is no such folder")
     samples = _samples(pairs, found, aim, limit, leave_out_ambiguous=leave_out_ambiguous)
     calibrated = fitted(samples, _measured(samples, found), aim)
     report = reported(calibrated)
@@ -101,17 +100,12 @@ def calibrate(  # noqa: PLR0913 - an option each
         raise typer.Exit(1)
 
 
-def _misused(problem: str) -> NoReturn:
-    typer.echo(problem, err=True)
-    raise typer.Exit(EXIT_MISUSED)
-
-
 def _aim(target: float, confidence: float, bound: str) -> "Aim":
     from proxy.core.binomial import Bound  # noqa: PLC0415 - only here
     from proxy.core.calibrating import Aim  # noqa: PLC0415 - only here
 
     if bound not in list(Bound):
-        _misused(f"--bound: {bound} is none of {', '.join(Bound)}")
+        misused(f"--bound: {bound} is none of {', '.join(Bound)}")
     return Aim(target, confidence, Bound(bound))
 
 
@@ -128,29 +122,23 @@ def _samples(
         ]
         check(samples, config, aim)
     except EvaluationError as error:
-        _misused(str(error))
+        misused(str(error))
     return samples
 
 
 def _measured(samples: "list[Sample]", config: "Config") -> "Measured":
     from proxy.calibration import measure  # noqa: PLC0415 - slow to import
-    from proxy.evaluation import EvaluationError  # noqa: PLC0415 - slow to import
 
-    try:
-        with progress("pairs", sum(len(sample.cases) for sample in samples)) as advance:
-            return measure(samples, config, advance)
-    except ConfigError as error:
-        exit_with(error)
-    except EvaluationError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+    rows = sum(len(sample.cases) for sample in samples)
+    with exit_on_failure(), progress("pairs", rows) as advance:
+        return measure(samples, config, advance)
 
 
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text)
     except OSError as error:
-        _misused(f"{path}: {error.strerror}")
+        misused(f"{path}: {error.strerror}")
 
 
 def _draw(report: Report, path: Path) -> None:
@@ -159,7 +147,7 @@ def _draw(report: Report, path: Path) -> None:
     except ImportError:
         typer.echo(MISSING, err=True)
     except OSError as error:
-        _misused(f"{path}: {error.strerror}")
+        misused(f"{path}: {error.strerror}")
 
 
 def _print(report: Report) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from proxy.cli.options import ConfigFile, load_or_exit
+from proxy.cli.printing import print_json
 
 
 def check(
@@ -20,8 +21,6 @@ def check(
     from proxy.config import effective, effective_yaml  # noqa: PLC0415 - pydantic is slow to import
 
     if json:
-        import orjson  # noqa: PLC0415 - only here
-
-        typer.echo(orjson.dumps(effective(found), option=orjson.OPT_INDENT_2))
+        print_json(effective(found))
     else:
         typer.echo(effective_yaml(found), nl=False)

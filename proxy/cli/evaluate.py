@@ -1,15 +1,21 @@
 """`reprise eval`: how many questions does the cache serve, and how many of them wrongly?"""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli.options import EXIT_MISUSED, ConfigFile, exit_with, load_or_exit
-from proxy.errors import ConfigError
+from proxy.cli.options import (
+    AsJson,
+    ConfigFile,
+    LeaveOut,
+    exit_on_failure,
+    load_or_exit,
+    misused,
+)
+from proxy.cli.printing import percent, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from proxy.config import Config
@@ -26,17 +32,9 @@ SAMPLE_ROWS = 2000
 SetFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="JSON lines, plain or gzipped (.jsonl, .jsonl.gz).")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Dump = Annotated[
     Path | None,
     typer.Option("--dump", metavar="OUT", help="Write every decision to OUT, one JSON line a row."),
-]
-LeaveOut = Annotated[
-    bool,
-    typer.Option(
-        "--leave-out-ambiguous",
-        help="Leave out rows marked `ambiguous`, which otherwise count as label 0.",
-    ),
 ]
 Limit = Annotated[
     int,
@@ -118,7 +116,7 @@ def every(
             samples.append(sample)
     reports = _evaluated(samples, found, dump)
     if json:
-        _print_json({"sets": reports})
+        print_json({"sets": reports})
     else:
         _print_tables(reports)
 
@@ -138,37 +136,26 @@ def _one(
     try:
         sample = read_set(file, Kind(kind), limit=limit, leave_out_ambiguous=leave_out_ambiguous)
     except EvaluationError as error:
-        _misused(str(error))
+        misused(str(error))
     [report] = _evaluated([sample], found, dump)
     if json:
-        _print_json(report)
+        print_json(report)
     else:
         _print_tables([report])
         _print_categories(report)
-
-
-def _misused(problem: str) -> NoReturn:
-    typer.echo(problem, err=True)
-    raise typer.Exit(EXIT_MISUSED)
 
 
 def _evaluated(
     samples: "Sequence[Sample]", config: "Config", dump: Path | None
 ) -> list[dict[str, Any]]:
     """The samples' reports, one after the other; a part that does not work ends the command."""
-    from proxy.evaluation import EvaluationError, evaluate, score  # noqa: PLC0415 - slow to import
+    from proxy.evaluation import evaluate, score  # noqa: PLC0415 - slow to import
 
     reports = []
     with _dumping(dump) as write:
         for sample in samples:
-            try:
-                with _progress(sample) as advance:
-                    rulings = evaluate(sample, config, advance)
-            except ConfigError as error:
-                exit_with(error)
-            except EvaluationError as error:
-                typer.echo(str(error), err=True)
-                raise typer.Exit(1) from error
+            with exit_on_failure(), progress(sample.name, len(sample.cases)) as advance:
+                rulings = evaluate(sample, config, advance)
             write(sample.name, rulings)
             reports.append(score(sample, rulings))
     return reports
@@ -184,40 +171,16 @@ def _dumping(path: Path | None) -> "Iterator[Callable[[str, Sequence[Ruling]], N
     try:
         file = path.open("wb")
     except OSError as error:
-        _misused(f"{path}: {error.strerror}")
+        misused(f"{path}: {error.strerror}")
     with file:
         yield lambda name, rulings: file.writelines(
             dumps(ruling.line(name)) + b"\n" for ruling in rulings
         )
 
 
-@contextmanager
-def _progress(sample: "Sample") -> Iterator[Callable[[], None]]:
-    """A line on stderr for whoever waits at a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import Progress  # noqa: PLC0415 - slow to import
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(sample.name, total=len(sample.cases))
-        yield lambda: bar.advance(task)
-
-
-def _print_json(report: dict[str, Any]) -> None:
-    import orjson  # noqa: PLC0415 - slow to import
-
-    typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2))
-
-
 def _rows(report: dict[str, Any]) -> str:
     rows, of = report["rows"], report.get("of_rows", report["rows"])
     return f"{rows}" if rows == of else f"{rows} of {of}"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
 
 
 def _count(number: int | None) -> str:
@@ -230,10 +193,10 @@ def _ms(number: float | None) -> str:
 
 COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "rows": _rows,
-    "served": lambda report: _percent(report["served_share"]),
-    "wrong": lambda report: _percent(report["wrong_share"]),
-    "hits": lambda report: _percent(report["hit_rate"]),
-    "wrong of hits": lambda report: _percent(report["wrong_hit_share"]),
+    "served": lambda report: percent(report["served_share"]),
+    "wrong": lambda report: percent(report["wrong_share"]),
+    "hits": lambda report: percent(report["hit_rate"]),
+    "wrong of hits": lambda report: percent(report["wrong_hit_share"]),
     "first served": lambda report: _count(report["first_served"]),
     "p50 ms": lambda report: _ms(report["latency_ms"]["p50"]),
     "p99 ms": lambda report: _ms(report["latency_ms"]["p99"]),
@@ -267,14 +230,5 @@ def _print_categories(report: dict[str, Any]) -> None:
 
 
 def _print_table(head: str, rows: Sequence[tuple[str, dict[str, Any]]], note: str) -> None:
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.table import Table  # noqa: PLC0415 - slow to import
-
-    table = Table(head, caption=note, caption_justify="left")
-    for column in COLUMNS:
-        table.add_column(column, justify="right", no_wrap=True)
-    for name, report in rows:
-        table.add_row(name, *(cell(report) for cell in COLUMNS.values()))
-    # A pipe has no width to fit into: a number cut short would be a wrong one.
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table)
+    cells = [[name, *(cell(report) for cell in COLUMNS.values())] for name, report in rows]
+    print_table((head, *COLUMNS), cells, note)

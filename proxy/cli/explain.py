@@ -1,15 +1,15 @@
 """`reprise explain`: why one question gets another's answer, or does not."""
 
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli.options import EXIT_MISUSED, ConfigFile, exit_with, load_or_exit
-from proxy.cli.printing import PIPE_WIDTH, print_json
+from proxy.cli.options import AsJson, ConfigFile, exit_with, load_or_exit, misused
+from proxy.cli.printing import print_json, print_table
 from proxy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ EXIT_NOT_SERVED = 1
 
 Questions = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[QUESTION CACHED]", help="A new question, and one that was answered."),
+    typer.Argument(metavar="QUESTION CACHED", help="A new question, and one that was answered."),
 ]
 RequestFile = Annotated[
     Path | None,
@@ -60,7 +60,7 @@ def explain(
     against: AgainstFile = None,
     header: Headers = None,
     key_env: KeyName = "OPENAI_API_KEY",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Say why a question would be answered from the cache, or why it would not.
 
@@ -82,16 +82,11 @@ def explain(
         else:
             _look_up(found, _body(request), headers, json)
     else:
-        _misused("Give two questions, or --request FILE with or without --against FILE.")
+        misused("Give two questions, or --request FILE with or without --against FILE.")
 
 
 def _said(text: str) -> list[Json]:
     return [{"role": "user", "content": text}]
-
-
-def _misused(problem: str) -> NoReturn:
-    typer.echo(problem, err=True)
-    raise typer.Exit(EXIT_MISUSED)
 
 
 def _headers(given: Sequence[str], key_env: str) -> dict[str, str]:
@@ -101,7 +96,7 @@ def _headers(given: Sequence[str], key_env: str) -> dict[str, str]:
     for line in given:
         name, colon, value = line.partition(":")
         if not colon:
-            _misused(f"--header {line}: is not NAME:VALUE")
+            misused(f"--header {line}: is not NAME:VALUE")
         headers[name.strip().lower()] = value.strip()
     return headers
 
@@ -112,26 +107,22 @@ def _body(path: Path) -> Json:
     try:
         body = loads(path.read_bytes())
     except OSError as error:
-        _misused(f"{path}: {error.strerror}")
+        misused(f"{path}: {error.strerror}")
     except ValueError as error:
-        _misused(f"{path}: not JSON: {error}")
+        misused(f"{path}: not JSON: {error}")
     if not isinstance(body, dict):
-        _misused(f"{path}: not a JSON object")
+        misused(f"{path}: not a JSON object")
     return body
 
 
 def _compare(
     config: "Config", new: Json, cached: Json, headers: dict[str, str], json: bool
 ) -> None:
-    from proxy.cli.opening import ExplanationError, compare  # noqa: PLC0415 - slow to import
+    from proxy.cli.opening import compare  # noqa: PLC0415 - slow to import
     from proxy.core.telling import comparison_report  # noqa: PLC0415 - slow to import
 
-    try:
+    with _exit_on_misuse():
         found = compare(config, new, cached, headers)
-    except ConfigError as error:
-        exit_with(error)
-    except ExplanationError as error:
-        _misused(str(error))
     if json:
         print_json(comparison_report(found))
     else:
@@ -140,20 +131,28 @@ def _compare(
 
 
 def _look_up(config: "Config", body: Json, headers: dict[str, str], json: bool) -> None:
-    from proxy.cli.opening import ExplanationError, look_up  # noqa: PLC0415 - slow to import
+    from proxy.cli.opening import look_up  # noqa: PLC0415 - slow to import
     from proxy.core.telling import explanation_report  # noqa: PLC0415 - slow to import
 
-    try:
+    with _exit_on_misuse():
         found = look_up(config, body, headers)
-    except ConfigError as error:
-        exit_with(error)
-    except ExplanationError as error:
-        _misused(str(error))
     if json:
         print_json(explanation_report(found))
     else:
         _print_explanation(found)
     _exit(served=found.decision.served)
+
+
+@contextmanager
+def _exit_on_misuse() -> Iterator[None]:
+    from proxy.cli.opening import ExplanationError  # noqa: PLC0415 - slow to import
+
+    try:
+        yield
+    except ConfigError as error:
+        exit_with(error)
+    except ExplanationError as error:
+        misused(str(error))
 
 
 def _exit(*, served: bool) -> None:
@@ -192,11 +191,5 @@ def _print_decision(found: "Comparison | Explanation") -> None:
 
 
 def _print_steps(steps: "Sequence[Step]") -> None:
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.table import Table  # noqa: PLC0415 - slow to import
-    from rich.text import Text  # noqa: PLC0415 - slow to import
-
-    table = Table("stage", "says", "why")
-    for step in steps:
-        table.add_row(step.stage, step.word.value, Text(step.detail))
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    rows = [(step.stage, step.word.value, step.detail) for step in steps]
+    print_table(("stage", "says", "why"), rows, is_text=True)

@@ -101,6 +101,7 @@ def _read(runtime: Runtime, body: Json, headers: Mapping[str, str]) -> Understoo
             admission=runtime.admission,
             extra={name: headers[name] for name in KEYED if name in headers},
             rewrite=runtime.config.cache.context == "rewrite",
+            by_model=runtime.config.cache.judgement.llm.rewrite,
         )
     except ApiError as error:
         raise ExplanationError(error.message) from error

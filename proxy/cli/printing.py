@@ -22,14 +22,21 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "-" if share is None else f"{share:.{digits}%}"
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> None:
-    """A table; all columns but the first are numbers."""
+def print_table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    note: str = "",
+    *,
+    is_text: bool = False,
+) -> None:
+    """A table; all columns but the first are numbers, unless they are text."""
     from rich.console import Console  # noqa: PLC0415 - slow to import
     from rich.table import Table  # noqa: PLC0415 - slow to import
 
     table = Table(caption=note or None, caption_justify="left")
     for number, column in enumerate(head):
-        table.add_column(column, justify="right" if number else "left", no_wrap=bool(number))
+        is_number = bool(number) and not is_text
+        table.add_column(column, justify="right" if is_number else "left", no_wrap=is_number)
     for row in rows:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table, markup=False)

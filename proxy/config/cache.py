@@ -185,7 +185,7 @@ class VectorTier(Section):
     """
 
     allow_looser_threshold: bool = False
-    """Let `x-cache-threshold` go below the threshold too, not only above it."""
+    """Let `x-cache-threshold` ask for less similarity than the proxy does, not only for more."""
 
     max_entries: int = Field(default=1_000_000, ge=1, le=100_000_000)
     """Most questions the index holds; the oldest go first."""
@@ -303,6 +303,14 @@ class Cache(Section):
 
     breaker: Breaker = Breaker()
     """When a failing part is left alone."""
+
+    @model_validator(mode="after")
+    def _rewrites_in_its_mode(self) -> "Cache":
+        if self.judgement.llm.rewrite and self.context != "rewrite":
+            raise PydanticCustomError(
+                "no_rewrite", "needs context: rewrite", {"at": ("judgement", "llm", "rewrite")}
+            )
+        return self
 
     @model_validator(mode="after")
     def _rewrites_before_a_judge(self) -> "Cache":

@@ -46,6 +46,12 @@ class LlmJudge(Section):
     memo_entries: int = Field(default=10_000, ge=0, le=10_000_000)
     """Verdicts remembered for pairs that come again; 0 remembers none."""
 
+    rewrite: bool = False
+    """Have the model write a follow-up question as one that stands alone, where
+    `cache.context: rewrite` finds none by rules. A call for each such conversation that is new; it
+    is sent the conversation, and counts among `max_calls_per_minute`.
+    """
+
     verdicts_file: Path | None = None
     """File that verdicts are added to, as labelled pairs for training and calibration; null writes
     none. It holds questions in clear, and grows without bound.
@@ -58,6 +64,12 @@ class LlmJudge(Section):
             raise PydanticCustomError(
                 "no_key", "is needed for api.openai.com", {"at": ("api_key",)}
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_who_rewrites(self) -> "LlmJudge":
+        if self.rewrite and self.model is None:
+            raise PydanticCustomError("no_model", "needs a model", {"at": ("rewrite",)})
         return self
 
     @model_validator(mode="after")

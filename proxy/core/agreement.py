@@ -27,6 +27,9 @@ SURELY_NOT: Final = 0.1
 READABLE_WORDS: Final = 90
 """Words of both texts together, up to which a guard and the verifier see the whole of them."""
 
+READABLE_CHARS: Final = 1000
+"""The same in characters: some languages put no spaces between words, and some texts have none."""
+
 FACTS: Final = select(
     ["identifier", "number", "unit", "date", "language", "name", "negation", "opposite"]
 )
@@ -80,6 +83,8 @@ def _json(text: str) -> str | None:
 
 def is_readable(old: str, new: str) -> bool:
     """Whether guards and verifier can be asked about these texts."""
+    if len(old) + len(new) > READABLE_CHARS:
+        return False
     return 0 < len(old.split()) + len(new.split()) <= READABLE_WORDS
 
 
@@ -93,7 +98,9 @@ def by_fact(old: str, new: str) -> str | None:
 
 
 def by_probability(probability: float) -> Agreement:
-    """What a verifier's probability is worth for answers."""
+    """What a verifier's probability is worth for answers; 0 says that it could not read them."""
+    if probability == 0:
+        return Agreement.UNSURE
     if probability >= SURE:
         return Agreement.SAME
     return Agreement.OTHER if probability <= SURELY_NOT else Agreement.UNSURE

@@ -24,7 +24,7 @@ CONFIDENCE: Final = 0.95
 """Of each end of the interval, one-sided."""
 
 WINDOW: Final = 2000
-"""Comparisons that count, the newest."""
+"""Comparisons that count, the newest; more where recovering from a small bound takes more."""
 
 LEAST_WRONG: Final = 2
 """One wrong answer is no rate."""
@@ -84,7 +84,8 @@ class Audit:
 
     def __init__(self, max_error: float) -> None:
         self._max_error = max_error
-        self._right: deque[bool] = deque(maxlen=WINDOW)
+        self._enough = ceil(RULE_OF_THREE / max_error)
+        self._right: deque[bool] = deque(maxlen=max(WINDOW, self._enough))
         self._broken: Rate | None = None
 
     @property
@@ -105,11 +106,10 @@ class Audit:
         self._right.append(right)
         if self._broken is None:
             return self._breaks()
-        enough = ceil(RULE_OF_THREE / self._max_error)
-        while len(self._right) > enough:
+        while len(self._right) > self._enough:
             self._right.popleft()
         rate = self.rate
-        if rate.compared < enough or rate.wrong > self._max_error * rate.compared:
+        if rate.compared < self._enough or rate.wrong > self._max_error * rate.compared:
             return False
         self._broken = None
         return True

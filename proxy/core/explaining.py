@@ -153,12 +153,21 @@ def why_unstored(asked: Understood) -> str | None:
 
 
 def why_exact(asked: Understood) -> str | None:
-    """Why it meets no other wording; None when it does."""
-    if asked.request.directives.private:
-        return f"session only: {asked.reason or 'cache-control: private'}"
+    """Why no answer to another wording serves it; None when one may."""
     if asked.request.directives.semantic:
         return None
+    if asked.request.directives.private:
+        return _session_only(asked)
     return asked.exact_only or asked.reason or "x-cache-mode: exact"
+
+
+def why_unindexed(asked: Understood) -> str | None:
+    """Why its answer serves no other wording; None when it may."""
+    return _session_only(asked) if asked.request.directives.private else why_exact(asked)
+
+
+def _session_only(asked: Understood) -> str:
+    return f"session only: {asked.reason or 'cache-control: private'}"
 
 
 def differing(new: Scope, cached: Scope) -> tuple[str, ...]:
@@ -240,11 +249,12 @@ def _why_not(new: Understood, cached: Understood, differs: tuple[str, ...]) -> s
 
 
 def _by_meaning(new: Understood, cached: Understood, pair: Pair | None) -> Decision:
-    why = why_exact(new) or why_exact(cached)
+    why = why_exact(new) or why_unindexed(cached)
     if why is not None:
         return not_served(f"exact repeats only: {why}")
     if pair is None:
-        return not_served("no question")
+        is_unwritten = new.request.unwritten or cached.request.unwritten
+        return not_served("not rewritten" if is_unwritten else "no question")
     return Decision(pair.served, "vector" if pair.served else None, pair.reason)
 
 

@@ -2,12 +2,15 @@ r"""The lookup, as a machine of states.
 
 Each state says what to ask next, and its `next` takes the one answer and returns the next state:
 
-    AskSession -> AskShared -> Embed -> AskVector -> Verify -> Fetch
-         \            \          \         \          \         \
-          Hit          Hit        Miss      Fetch      Verify    Hit
-                                            Miss       Miss      Fetch
-                                                                 Verify
-                                                                 Miss
+    AskSession -> AskShared -> Rewrite -> Embed -> AskVector -> Verify -> Fetch
+         \            \           \         \         \          \         \
+          Hit          Hit         Miss      Miss      Fetch      Verify    Hit
+                       Embed                           Miss       Miss      Fetch
+                       Miss                                                 Verify
+                                                                            Miss
+
+A question is written only where the rules of `proxy.core.rewriting` found none and a model may; all
+others are embedded as they are.
 
 Only neighbours in doubt are verified, one at a time, best first; those accepted without are
 fetched first. The driver in `proxy.searching` asks; nothing here waits, and nothing here knows what
@@ -42,7 +45,7 @@ class Seen:
     """What the lookup has learned so far; a miss takes it along.
 
     Attributes:
-        request: What is looked for.
+        request: What is looked for; with its question, once that is written.
         vector: The question's embedding, for the entry that a miss will store.
         similarity: Of the best neighbour judged: the likeliest, else the nearest.
         probability: What the verifier gave that neighbour; None when it was not asked.
@@ -137,15 +140,40 @@ class AskShared:
 
     seen: Seen
 
-    def next(self, found: Entry | None, now: float) -> Hit | Embed | Miss:
+    def next(self, found: Entry | None, now: float) -> Hit | Rewrite | Embed | Miss:
         """An expired exact entry ends the search: a neighbour would be no better an answer."""
         if found is not None:
             hit = _served(self.seen, found, Tier.SHARED, now)
             return hit or Miss(self.seen.passed_over(found, Tier.SHARED, now))
         request = self.seen.request
-        if not request.directives.semantic or not request.question:
+        if not request.directives.semantic:
             return Miss(self.seen)
-        return Embed(self.seen)
+        if request.unwritten:
+            # A model is a stranger: what is private is not shown to it.
+            return _unwritten(self.seen) if request.directives.private else Rewrite(self.seen)
+        return Embed(self.seen) if request.question else Miss(self.seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Have a model write the question of a conversation."""
+
+    seen: Seen
+
+    def next(self, text: str | None) -> Embed | Miss:
+        """Without a text only the exact tiers can answer, and will have the answer alone."""
+        if not text:
+            return _unwritten(self.seen)
+        return Embed(replace(self.seen, request=with_question(self.seen.request, text)))
+
+
+def with_question(request: CacheRequest, text: str) -> CacheRequest:
+    """The request, once its question is written. Its scope and key are what they were."""
+    return replace(request, question=text, unwritten=())
+
+
+def _unwritten(seen: Seen) -> Miss:
+    return Miss(replace(seen, reason=seen.reason or "not rewritten"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +302,7 @@ def _onwards(
     return Verify(seen, doubtful) if doubtful else Miss(seen)
 
 
-Asking = AskSession | AskShared | Embed | AskVector | Verify | Fetch
+Asking = AskSession | AskShared | Rewrite | Embed | AskVector | Verify | Fetch
 """States that ask something; the others are the end."""
 
 State = Asking | Hit | Miss

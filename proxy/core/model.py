@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from proxy.core.conversation.turns import Turn
 
 Vector = npt.NDArray[np.float32]
 """One text's embedding: shape (dimension,), float32, unit length, so that a dot is a cosine."""
@@ -24,8 +27,7 @@ def digest(*parts: bytes) -> str:
     """A hex digest of some byte strings; each is length-prefixed, so no two lists collide."""
     state = sha256()
     for part in parts:
-        state.update(len(part).to_bytes(8, "big"))
-        state.update(part)
+        state.update(len(part).to_bytes(8, "big") + part)
     return state.hexdigest()[:DIGEST_CHARS]
 
 
@@ -134,6 +136,7 @@ class CacheRequest:
         stream: The caller wants server-sent events.
         include_usage: The caller wants the usage chunk of a stream.
         body: The request as parsed, untouched.
+        unwritten: What a model is to write the question from; until it has, `question` is "".
     """
 
     scope: Scope
@@ -144,6 +147,7 @@ class CacheRequest:
     stream: bool
     include_usage: bool
     body: dict[str, Any] = field(repr=False, compare=False)
+    unwritten: tuple[Turn, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +375,7 @@ class Outcome:
         usage: Tokens of the answer.
         saved_usd: What the served tokens would have cost, by the configured prices.
         upstream_status: The origin's status, when it was asked.
-        timings: Seconds by stage: session, shared, embed, vector, verify, upstream, total.
+        timings: Seconds by stage: session, shared, rewrite, embed, vector, verify, upstream, total.
     """
 
     request_id: str

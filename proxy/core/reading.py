@@ -10,10 +10,15 @@ from typing import Final
 
 from proxy.core.admission import Admission
 from proxy.core.canonical import fingerprint
-from proxy.core.conversation.turns import says_nothing_alone
+from proxy.core.conversation.turns import Turn, says_nothing_alone
+from proxy.core.conversation.writing import shown, why_unwritable
 from proxy.core.dialects.base import Dialect, Json, Reading
 from proxy.core.model import CacheRequest, Caller, Directives, Scope
 from proxy.core.rewriting import Kept, Standalone, standalone
+
+WRITTEN: Final = fingerprint(["written"])
+"""The context of every conversation whose question a model writes, whatever it writes: where an
+answer is kept is decided before a model is asked."""
 
 EXACT: Final = "as configured"
 """Why earlier turns must be the same where `cache.context` is `exact`."""
@@ -31,7 +36,8 @@ class Understood:
         bypass: Why the cache must not touch it; None when it may.
         reason: Why the directives were narrowed; "" when they were not.
         exact_only: Why no other question's answer may serve; None when one may.
-        kept: Why a conversation's earlier turns must be the same; "" where they need not.
+        kept: Why a conversation's earlier turns must be the same; "" where they need not. The
+            question of a request may then be `unwritten`.
     """
 
     request: CacheRequest
@@ -50,6 +56,7 @@ def understand(
     admission: Admission,
     extra: Mapping[str, str],
     rewrite: bool = False,
+    by_model: bool = False,
 ) -> Understood:
     """Read a request of this dialect.
 
@@ -61,6 +68,7 @@ def understand(
         admission: The operator's rules.
         extra: What else must match: query string, beta headers.
         rewrite: Compare the earlier turns of a conversation by meaning where that is safe.
+        by_model: Have a language model write the question where `rewrite` finds none.
     """
     reading = dialect.read(body, tenant=caller.tenant, namespace=asked.namespace, extra=extra)
     directives, reason = _narrowed(admission, asked, reading.question, reading, body)
@@ -82,11 +90,25 @@ def understand(
         include_usage=reading.include_usage,
         body=body,
     )
-    alone = _alone(reading, exact_only, admission, body) if rewrite else Kept(EXACT)
-    if isinstance(alone, Kept):
-        return Understood(request, bypass, reason, exact_only, alone.reason)
-    request = replace(request, scope=_around(alone, reading.scope), question=alone.text)
-    return Understood(request, bypass, reason, exact_only)
+    plain = Understood(request, bypass, reason, exact_only, EXACT)
+    return _resolved(plain, reading, admission, by_model=by_model) if rewrite else plain
+
+
+def _resolved(
+    plain: Understood, reading: Reading, admission: Admission, *, by_model: bool
+) -> Understood:
+    """With the earlier turns in the question or left to a model, or why they must be the same."""
+    request, exact_only = plain.request, plain.exact_only
+    alone = _alone(reading, exact_only, admission, request.body)
+    if isinstance(alone, Standalone):
+        request = replace(request, scope=_around(alone, reading.scope), question=alone.text)
+        return replace(plain, request=request, kept="")
+    turns = _for_model(reading, exact_only, admission, request.body) if by_model else alone
+    if isinstance(turns, Kept):
+        return replace(plain, kept=alone.reason)
+    scope = replace(reading.scope, context=WRITTEN)
+    request = replace(request, scope=scope, question="", unwritten=turns)
+    return replace(plain, request=request, kept="")
 
 
 def _narrowed(
@@ -121,10 +143,30 @@ def _alone(
     return found
 
 
+def _for_model(
+    reading: Reading, exact_only: str | None, admission: Admission, body: Json
+) -> tuple[Turn, ...] | Kept:
+    """What a model is shown, unless something forbids it: as above, no wish of the caller's does.
+
+    The rules read the answers too: a model may take a word from them, and is sent them.
+    """
+    if not reading.talk or exact_only is not None:
+        return Kept(exact_only or "more than plain text")
+    if (why := why_unwritable(reading.talk)) is not None:
+        return Kept(why)
+    turns = shown(reading.talk)
+    last, reason = _narrowed(admission, Directives(), reading.question, reading, body)
+    if not last.semantic:
+        return Kept(reason)
+    text = "\n".join(turn.text for turn in turns)
+    whole, reason = _narrowed(admission, Directives(), text, reading, body)
+    return turns if whole == last else Kept(f"earlier turns: {reason}")
+
+
 def _around(alone: Standalone, scope: Scope) -> Scope:
     """The scope without the earlier turns, but for what must be the same.
 
-    Follow-ups meet follow-ups of as many turns: an answer to two questions at once is none to the
-    second alone.
+    Follow-ups meet follow-ups of as many turns, and turns of as many sentences: an answer to two
+    questions at once is none to the second alone.
     """
-    return replace(scope, context=fingerprint(["standalone", alone.turns, alone.answers]))
+    return replace(scope, context=fingerprint(["standalone", alone.shape, alone.answers]))

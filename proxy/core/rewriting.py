@@ -10,6 +10,7 @@ where the user's turns say by themselves what is asked; where the last turn poin
 answers must be the same, byte for byte. Where the rules cannot tell, all earlier turns must be.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -29,12 +30,13 @@ class Standalone:
 
     Attributes:
         text: What the user said, a line a turn.
-        turns: How many turns of the user's those are.
+        shape: How many sentences each of these turns has. What is asked last is what is answered:
+            the same words with the turns parted elsewhere ask for something else.
         answers: What the assistant said, where the question hangs on it; None where it does not.
     """
 
     text: str
-    turns: int
+    shape: tuple[int, ...]
     answers: tuple[str, ...] | None
 
 
@@ -69,11 +71,19 @@ def standalone(talk: Sequence[Turn]) -> Standalone | Kept:
         Leaning.ANSWER in found[1:] or not introduces(said[0]) or any(map(_is_asking, talk))
     )
     answers = tuple(turn.text for turn in talk if turn.speaker == "assistant")
-    return Standalone("\n".join(said), len(said), answers if hangs_on_answers else None)
+    shape = tuple(map(_sentences, said))
+    return Standalone("\n".join(said), shape, answers if hangs_on_answers else None)
 
 
 _MOST_SHOWN: Final = 40
 """Characters of a turn in a reason."""
+
+
+_ENDS: Final = re.compile(r"[.?!\u3002\uff01\uff1f]+(?=\s|$)|\n")
+
+
+def _sentences(text: str) -> int:
+    return sum(1 for part in _ENDS.split(text) if part.strip())
 
 
 def _is_asking(turn: Turn) -> bool:

@@ -134,6 +134,8 @@ class LiveFilter:
             self._is_after_hidden_return = is_hidden and raw.endswith(b"\r")
             if not is_hidden:
                 passing.append(raw)
+            elif raw.startswith(b"\n"):  # it ends the line of an event that has passed
+                passing.append(b"\n")
         return b"".join(passing)
 
     def finish(self) -> bytes:

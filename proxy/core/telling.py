@@ -11,6 +11,7 @@ from proxy.core.explaining import (
     Pair,
     Rules,
     why_exact,
+    why_unindexed,
     why_unread,
     why_unstored,
 )
@@ -47,7 +48,7 @@ def comparison_steps(found: Comparison) -> list[Step]:
     if found.is_same:
         return [*steps, Step("exact", Word.PASSES, "the same request")]
     steps.append(Step("exact", Word.SILENT, "not the same request"))
-    exact = why_exact(found.new) or why_exact(found.cached)
+    exact = why_exact(found.new) or why_unindexed(found.cached)
     if exact is not None:
         steps.append(Step("reworded", Word.STOPS, f"exact repeats only: {exact}"))
     return steps if found.pair is None else steps + pair_steps(found.pair, found.rules)

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from proxy.core.binomial import is_certain, upper
+from proxy.core.binomial import is_certain, least_hits, upper
 from proxy.core.learning import LEAST_LABELS, Curve, Label, assurance, fit
 
 CONFIDENCE: Final = 0.95
@@ -42,6 +42,9 @@ ENTRIES: Final = 5000
 
 RECORDED: Final = 1000
 """Proposals in a record, the newest: a world that has changed is forgotten."""
+
+PROOFS: Final = 2
+"""A small bound needs a longer record: this many times what proves it when nothing is wrong."""
 
 REFIT: Final = 20
 """The pool's curve is fitted anew after a twentieth more labels: it moves no more between."""
@@ -96,10 +99,15 @@ class Advice:
 
 
 class Record:
-    """How often a rule's proposals were wrong, among the newest that were compared."""
+    """How often a rule's proposals were wrong, among the newest that were compared.
 
-    def __init__(self) -> None:
-        self._right: deque[bool] = deque(maxlen=RECORDED)
+    Args:
+        max_error: The share of wrong ones that it is to tell from a larger one.
+    """
+
+    def __init__(self, max_error: float) -> None:
+        most = max(RECORDED, PROOFS * least_hits(max_error, CONFIDENCE))
+        self._right: deque[bool] = deque(maxlen=most)
 
     def add(self, *, right: bool) -> None:
         """One more proposal was compared."""
@@ -147,7 +155,7 @@ class Category:
         self._curve: Curve | None = None
         self._unfitted = 0
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self.records = {rule: Record() for rule in self._rules}
+        self.records = {rule: Record(max_error) for rule in self._rules}
 
     def advise(self, entry: str, score: float) -> Advice:
         """What the rules say of serving this entry at this score."""

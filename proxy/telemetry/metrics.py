@@ -15,7 +15,7 @@ from proxy.telemetry.audits import AuditGauges, Audits
 from proxy.telemetry.gauges import Gauges, Readings
 
 OTHER = "other"
-STAGES = ("session", "shared", "embed", "vector", "verify", "upstream")
+STAGES = ("session", "shared", "rewrite", "embed", "vector", "verify", "upstream")
 MAX_NAMES = 64
 """Names a label may have beside `other`; the program has fewer, so reaching it is a bug's mark."""
 

@@ -26,6 +26,9 @@ SCHEMA_VERSION: Final = 1
 SLACK: Final = 500
 """Rows over a bound before the oldest go: one round of deleting for so many."""
 
+BUSY_S: Final = 1.0
+"""How long to wait for another process that writes: whoever gives feedback waits for it too."""
+
 _COLUMNS: Final = (
     "tenant, namespace, model, stands, scorer, max_error, at, "
     "entry, score, correct, drawn, proposed"
@@ -96,7 +99,7 @@ class LabelFile:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Made before SQLite does, for its mode.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-            database = sqlite3.connect(self._path, timeout=5.0, isolation_level=None)
+            database = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
             try:
                 _prepare(database)
             except BaseException:
@@ -171,14 +174,20 @@ class LabelFile:
 def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
-    database.execute("BEGIN IMMEDIATE")  # another process may be making it too
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+    version = _version(database)
     if version == 0:
-        for statement in _SCHEMA:
-            database.execute(statement)
-    elif version != SCHEMA_VERSION:
+        database.execute("BEGIN IMMEDIATE")
+        if _version(database) == 0:  # else another process has made it meanwhile
+            for statement in _SCHEMA:
+                database.execute(statement)
+        version = _version(database)
+        database.execute("COMMIT")
+    if version != SCHEMA_VERSION:
         raise TierError(f"labels: the file has schema {version}, this program {SCHEMA_VERSION}")
-    database.execute("COMMIT")
+
+
+def _version(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _kept(*row: Any) -> Kept:  # noqa: ANN401 - a row of `_COLUMNS`

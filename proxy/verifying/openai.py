@@ -3,18 +3,20 @@
 Rules of the file:
 
 - Temperature 0, a handful of tokens, no second try: a judge that must be asked twice is late.
-- A refusal of one pair, or a reply that is none, is that pair's affair. If it were the judge's, one
-  caller with a text the server dislikes would switch it off for everybody.
+- A refusal of one pair or conversation, or a reply that is none, is that one's affair. If it were
+  the judge's, one caller with a text the server dislikes would switch it off for everybody.
 - No question and no reply to one is ever in an error's text.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import openai
 
+from proxy.core.conversation import prompt as writing
+from proxy.core.conversation.turns import Turn
 from proxy.core.judgement.opinion import OTHER_ANSWER, SAME_ANSWER, Opinion
 from proxy.core.judgement.prompt import QUESTIONS, Task, may_ask, messages, read_reply
 from proxy.errors import TierError
@@ -32,6 +34,9 @@ Manner = Mapping[str, Any]
 PLAIN: Final[Manner] = {"temperature": 0, "max_tokens": 24}
 """As nearly every server takes it; a reply has under ten tokens."""
 
+LONG: Final = 200
+"""Most tokens of a reply that is a question."""
+
 REASONING: Final[Manner] = {"max_completion_tokens": 2048}
 """As OpenAI's reasoning models want it: they refuse the other two, and think before they reply."""
 
@@ -42,6 +47,8 @@ class _RefusedError(TierError):
 
 class OpenAiJudge:
     """Whether one answer serves two questions, as a language model says: `ports.Verifier`.
+
+    Asked to, it also writes what a follow-up means.
 
     The id is `openai:<model>:<server>`: the same name means another model elsewhere.
 
@@ -117,7 +124,7 @@ class OpenAiJudge:
         return PLAIN
 
     async def _prove(self, client: openai.AsyncOpenAI, manner: Manner) -> None:
-        reply = await self._reply(client, manner, PROBE, PROBE)
+        reply = await self._reply(client, manner, messages(PROBE, PROBE, self._task))
         if read_reply(reply) is None:
             raise TierError(f"{self._model}: does not reply as it is told")
 
@@ -130,13 +137,12 @@ class OpenAiJudge:
 
     async def ask(self, question: str, candidate: str) -> Opinion:
         """`SAME`, `DIFFERENT` or `UNREADABLE`. Raises TierError: not started, or no answer."""
-        client, manner = self._client, self._manner
-        if client is None or manner is None:
-            raise TierError("the judge is not started")
+        client, manner = self._started()
         if not (may_ask(question) and may_ask(candidate)):
             return Opinion.UNREADABLE
         try:
-            found = read_reply(await self._reply(client, manner, question, candidate))
+            asked = messages(question, candidate, self._task)
+            found = read_reply(await self._reply(client, manner, asked))
         except _RefusedError:
             return Opinion.UNREADABLE
         if found is None:
@@ -154,11 +160,29 @@ class OpenAiJudge:
             for other in candidates
         ]
 
+    async def write(self, talk: Sequence[Turn]) -> str | None:
+        """A conversation's last turn as a question that stands alone; None when it gives none.
+
+        Raises:
+            TierError: Not started, or no answer.
+        """
+        client, manner = self._started()
+        if "max_tokens" in manner:
+            manner = {**manner, "max_tokens": LONG}
+        try:
+            return writing.read_reply(await self._reply(client, manner, writing.messages(talk)))
+        except _RefusedError:
+            return None
+
+    def _started(self) -> tuple[openai.AsyncOpenAI, Manner]:
+        if self._client is None or self._manner is None:
+            raise TierError("the judge is not started")
+        return self._client, self._manner
+
     async def _reply(
-        self, client: openai.AsyncOpenAI, manner: Manner, question: str, candidate: str
+        self, client: openai.AsyncOpenAI, manner: Manner, asked: Iterable[tuple[str, str]]
     ) -> str:
         """What the model says; "" when it says nothing. Raises TierError: no answer."""
-        asked = messages(question, candidate, self._task)
         told: Any = [{"role": role, "content": text} for role, text in asked]
         try:
             # The client's own limit is for each read: a server that drips bytes outlives it.

@@ -1,31 +1,26 @@
 """A language model asked for its word, within a budget, and never for longer than a caller waits.
 
-Rules of the file:
-
-- A call belongs to nobody's request. Whoever waits for it gives up in time, the call goes on to its
-  own end, and its verdict is there when the pair comes again.
-- A verdict is of two texts: it is remembered without a tenant or scope, for both orders, and for
-  texts as digests, so that nobody's prompt stays in memory for it.
-- What was no verdict, because the judge failed or was late, is not remembered.
+A verdict is of two texts: it is remembered without a tenant or scope, for both orders, and for
+texts as digests, so that nobody's prompt stays in memory for it.
 """
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final, Protocol
 
-from proxy.core.budget import Budget
 from proxy.core.judgement.opinion import Opinion
 from proxy.core.judgement.prompt import may_ask
 from proxy.errors import TierError
 from proxy.ports import Observer
-from proxy.resilience import Deadline, Stage, Tasks
+from proxy.resilience import Stage, Tasks
+from proxy.verifying.calls import Asked, Calls, Silence
 from proxy.verifying.verdicts import VerdictFile, pair_id
 
-MOST_AT_ONCE: Final = 32
-"""Calls under way; further pairs are not asked about."""
+_WHY_SILENT: Final = {
+    Silence.UNANSWERED: Opinion.UNANSWERED,
+    Silence.NOT_ASKED: Opinion.NOT_ASKED,
+}
 
 
 class Judge(Protocol):
@@ -87,15 +82,18 @@ class SecondJudge:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._judge = judge
-        self._stage = stage
-        self._tasks = tasks
         self._observer = observer
-        self._terms = terms
-        self._budget = Budget.full(terms.calls_per_minute, clock())
         self._verdicts = verdicts
-        self._clock = clock
-        self._known: OrderedDict[str, Opinion] = OrderedDict()
-        self._calls: dict[str, asyncio.Task[Opinion]] = {}
+        self.calls = Calls(
+            stage,
+            tasks,
+            per_minute=terms.calls_per_minute,
+            timeout_s=terms.timeout_s,
+            wait_s=terms.wait_s,
+            clock=clock,
+        )
+        """For others who ask the same model: one budget holds for all."""
+        self._asked = Asked[Opinion]("judge", self.calls, terms.remembered)
 
     @property
     def id(self) -> str:
@@ -105,52 +103,22 @@ class SecondJudge:
     async def close(self) -> None:
         """Close the judge, and forget. Calls under way are ended by the owner of the tasks."""
         await self._judge.close()
-        self._known.clear()
+        self._asked.clear()
 
     async def ask(self, question: str, candidate: str) -> Opinion:
         """What the judge says of the pair, or why it says nothing. Never raises."""
         if not (may_ask(question) and may_ask(candidate)):
             return Opinion.UNREADABLE
-        key = pair_id(question, candidate)
-        if (known := self._known.get(key)) is not None:
-            self._known.move_to_end(key)
-            return known
-        call = self._calls.get(key) or self._call(key, question, candidate)
-        if call is None:
-            return Opinion.NOT_ASKED
-        done, _ = await asyncio.wait([call], timeout=self._terms.wait_s)
-        if not done or call.cancelled() or call.exception() is not None:
-            return Opinion.UNANSWERED
-        return call.result()
 
-    def _call(self, key: str, question: str, candidate: str) -> asyncio.Task[Opinion] | None:
-        """A call of its own; None when the judge is down, busy, or has cost enough."""
-        if self._stage.trouble is not None or len(self._calls) >= MOST_AT_ONCE:
-            return None
-        budget = self._budget.spend(self._clock())
-        if budget is None:
-            return None
-        self._budget = budget
-        call = self._tasks.start("judge", self._hear(key, question, candidate))
-        self._calls[key] = call
-        call.add_done_callback(lambda _: self._calls.pop(key, None))
-        return call
+        async def heard(opinion: Opinion | None) -> None:
+            said = opinion or Opinion.UNANSWERED
+            self._observer.event("judge_asked", opinion=said.value)
+            await self._write(question, candidate, said)
 
-    async def _hear(self, key: str, question: str, candidate: str) -> Opinion:
-        asked = await self._stage.ask(
-            lambda: self._judge.ask(question, candidate), Deadline(self._terms.timeout_s)
+        found = await self._asked.get(
+            pair_id(question, candidate), lambda: self._judge.ask(question, candidate), heard
         )
-        opinion = asked or Opinion.UNANSWERED
-        self._observer.event("judge_asked", opinion=opinion.value)
-        if asked is not None:
-            self._remember(key, asked)
-            await self._write(question, candidate, asked)
-        return opinion
-
-    def _remember(self, key: str, opinion: Opinion) -> None:
-        self._known[key] = opinion
-        while len(self._known) > self._terms.remembered:
-            self._known.popitem(last=False)
+        return _WHY_SILENT[found] if isinstance(found, Silence) else found
 
     async def _write(self, question: str, candidate: str, opinion: Opinion) -> None:
         if self._verdicts is None or opinion not in (Opinion.SAME, Opinion.DIFFERENT):

@@ -89,6 +89,7 @@ def _read(
         admission=runtime.admission,
         extra=callers.keyed(request, headers),
         rewrite=runtime.config.cache.context == "rewrite",
+        by_model=runtime.config.cache.judgement.llm.rewrite,
     )
     scope = found.request.scope
     exchange.learn(model=scope.model, tenant=scope.tenant, namespace=scope.namespace)

@@ -172,6 +172,19 @@ def test_rewriting_needs_a_judge(file: Path) -> None:
         load(file, {})
 
 
+def test_a_rewriting_model_needs_what_it_works_with(file: Path) -> None:
+    """A switch that would do nothing is refused, and the place of the mistake is named."""
+    text = "cache: {{context: {}, judgement: {{llm: {{rewrite: true{}}}}}}}"
+    llm = ", model: m, base_url: http://127.0.0.1:9/v1"
+    file.write_text(text.format("rewrite", llm))
+    assert load(file, {}).cache.judgement.llm.rewrite
+
+    for context, model in (("exact", llm), ("rewrite", "")):
+        file.write_text(text.format(context, model))
+        with pytest.raises(ConfigError, match=r"cache\.judgement\.llm\.rewrite: needs"):
+            load(file, {})
+
+
 def test_all_problems_at_once(file: Path) -> None:
     """Every problem is said the first time, not one a run."""
     found = problems(file, "server: {port: -1, hots: x}\ncache: {tenancy: all}\nupstrem: {}")

@@ -59,6 +59,7 @@ def test_long_texts_are_not_read() -> None:
     assert is_readable("a " * 40, "b " * 40)
     assert not is_readable("a " * 60, "b " * 60)
     assert not is_readable("", "")
+    assert not is_readable("a" * 2000, "b")
 
 
 @pytest.mark.parametrize(
@@ -68,9 +69,10 @@ def test_long_texts_are_not_read() -> None:
         (0.9, Agreement.SAME),
         (0.5, Agreement.UNSURE),
         (0.1, Agreement.OTHER),
-        (0.0, Agreement.OTHER),
+        (1e-9, Agreement.OTHER),
+        (0.0, Agreement.UNSURE),
     ],
 )
 def test_a_verifier_is_believed_when_it_is_sure(probability: float, agreement: Agreement) -> None:
-    """It was taught with questions, not with answers."""
+    """It was taught with questions; and what it could not read at all accuses nobody."""
     assert by_probability(probability) is agreement

@@ -72,6 +72,15 @@ def test_it_stays_suspended_while_fresh_comparisons_are_bad() -> None:
     assert changes.index(True) == 0
 
 
+def test_it_can_recover_from_the_smallest_bound() -> None:
+    """Three thousand fresh comparisons are enough at 0.1 %."""
+    audit = Audit(0.001)
+    count(audit, right=0, wrong=2)
+    changes = count(audit, right=3000, wrong=0)
+
+    assert changes == [False] * 2999 + [True]
+
+
 def test_names_are_summed_across_tenants() -> None:
     """An operator sees one rate for a namespace's name."""
     assert Audited(wrong=2, compared=50).rate == Rate(2, 50)

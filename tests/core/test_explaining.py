@@ -226,6 +226,11 @@ def test_the_same_text_in_other_bytes() -> None:
             "exact repeats only: session only: cache-control: private",
         ),
         (
+            asked(chat("Why?"), private=True),
+            asked(chat("How?"), private=True),
+            "exact repeats only: session only: cache-control: private",
+        ),
+        (
             asked(chat("Mail me at ann@example.com")),
             asked(),
             "exact repeats only: session only: personal data: e-mail address",

@@ -1,8 +1,10 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from proxy.core.conversation.turns import Turn
 from proxy.core.lookup import (
     AskSession,
     AskShared,
@@ -11,6 +13,7 @@ from proxy.core.lookup import (
     Fetch,
     Hit,
     Miss,
+    Rewrite,
     Seen,
     Verify,
     start,
@@ -55,6 +58,41 @@ def at_verify(*found: Candidate) -> Verify:
 
 def at_vector(asked: CacheRequest | None = None) -> AskVector:
     return AskVector(Seen(asked or request(), vector=VECTOR), VECTOR)
+
+
+TALK = (Turn("user", "What is tea?"), Turn("assistant", "A drink."), Turn("user", "Is it hot?"))
+
+
+def untold(**asked: bool) -> CacheRequest:
+    return replace(request(**asked), question="", unwritten=TALK)
+
+
+def test_a_question_is_written_before_it_is_embedded() -> None:
+    """Only what the exact tiers do not have is put to a model; its question is looked up then."""
+    asked = untold()
+    state = AskShared(Seen(asked)).next(None, NOW)
+    assert isinstance(state, Rewrite)
+    told = state.next("Is tea hot?")
+
+    assert isinstance(told, Embed)
+    assert told.seen.request == replace(asked, question="Is tea hot?", unwritten=())
+    assert isinstance(AskShared(Seen(asked)).next(entry(), NOW), Hit)
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_without_a_written_question_nothing_is_matched(text: str | None) -> None:
+    """A model that failed leaves the exact tiers, and a request whose answer no other finds."""
+    end = Rewrite(Seen(untold())).next(text)
+
+    assert isinstance(end, Miss)
+    assert (end.seen.reason, end.seen.request.question) == ("not rewritten", "")
+    assert end.seen.request.unwritten == TALK
+
+
+@pytest.mark.parametrize("asked", [{"private": True}, {"semantic": False}])
+def test_some_conversations_are_shown_to_no_model(asked: dict[str, bool]) -> None:
+    """What is private or exact only is not written anew."""
+    assert isinstance(AskShared(Seen(untold(**asked))).next(None, NOW), Miss)
 
 
 def test_no_cache_goes_to_the_origin() -> None:

@@ -10,7 +10,12 @@ from tests.core.builders import Json, chat
 
 
 def understood(
-    body: Json, asked: Directives | None = None, *, rewrite: bool = False, **rules: Any
+    body: Json,
+    asked: Directives | None = None,
+    *,
+    rewrite: bool = False,
+    by_model: bool = False,
+    **rules: Any,
 ) -> Understood:
     return understand(
         Chat(),
@@ -20,6 +25,7 @@ def understood(
         admission=Admission(**rules),
         extra={},
         rewrite=rewrite,
+        by_model=by_model,
     )
 
 
@@ -199,3 +205,68 @@ def test_an_sdks_message_is_plain_text() -> None:
     body["messages"][1] |= {"refusal": None, "annotations": [], "tool_calls": None}
 
     assert rewritten(body).request.question == rewritten(CYCLE).request.question
+
+
+OWN = talk("What is the water cycle?", "Rain, mostly.", "What is evaporation?")
+OWN_REWORDED = talk("Explain the water cycle", "Water goes round.", "Explain evaporation")
+
+
+def by_model(body: Json, asked: Directives | None = None, **rules: Any) -> Understood:
+    return understood(body, asked, rewrite=True, by_model=True, **rules)
+
+
+def test_what_no_rule_resolves_is_left_to_a_model() -> None:
+    """Its question is open, its scope is not: that hangs on nothing that a model will say."""
+    one, other = by_model(OWN), by_model(OWN_REWORDED)
+
+    assert [turn.text for turn in one.request.unwritten] == [m["content"] for m in OWN["messages"]]
+    assert (one.request.question, one.kept) == ("", "")
+    assert one.request.scope == other.request.scope != understood(OWN).request.scope
+    assert one.request.key == understood(OWN).request.key != other.request.key
+
+
+def test_a_model_is_asked_only_where_it_is_wanted() -> None:
+    """Rules come first, and without the switch nothing is left open."""
+    assert not by_model(CYCLE).request.unwritten
+    assert by_model(CYCLE).request == rewritten(CYCLE).request
+    assert not rewritten(OWN).request.unwritten
+    assert not understood(OWN, by_model=True).request.unwritten
+
+
+def test_a_written_follow_up_meets_only_its_like() -> None:
+    """Neither a first question nor a follow-up that rules resolved is in its scope."""
+    bodies = [OWN, CYCLE, chat("What is evaporation in the water cycle?")]
+
+    assert len({by_model(body).request.scope.id for body in bodies}) == len(bodies)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(talk("Is it warm?", "Shall I look?", "yes"), id="a reply"),
+        pytest.param(talk("I need a hotel", "Where?", "What is a hotel?"), id="a statement"),
+        pytest.param({**OWN, "seed": 1}, id="exact only"),
+        pytest.param({**OWN, "tools": [{"type": "function"}]}, id="tools"),
+        pytest.param(chat("What is tea?"), id="one turn"),
+    ],
+)
+def test_what_must_stay_exact_stays_so(body: Json) -> None:
+    """A model changes nothing for what was kept for safety."""
+    assert by_model(body).request == understood(body).request
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+@pytest.mark.parametrize("text", ["Who is ann@example.com?", "What is today's rain?"])
+def test_rules_read_all_that_a_model_would(turn: int, text: str) -> None:
+    """A mail address or a word of today, the assistant's too, is not sent to a model."""
+    body = talk("What is the water cycle?", "Rain, mostly.", "What is evaporation?")
+    body["messages"][turn]["content"] = text
+
+    assert not by_model(body, time_words=("today",)).request.unwritten
+
+
+def test_a_callers_wish_moves_no_written_conversation() -> None:
+    """An exact repeat is found whatever its first asker wanted of the cache."""
+    plain, exact = by_model(OWN).request, by_model(OWN, Directives(semantic=False)).request
+
+    assert (plain.scope, plain.key) == (exact.scope, exact.key)

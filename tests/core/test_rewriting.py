@@ -18,14 +18,26 @@ def test_says_all_the_user_said() -> None:
     """The standalone question is every turn of the user's, a line each, and nothing else."""
     found = standalone(talk(CYCLE, SAID, "Who discovered it first?"))
 
-    assert found == Standalone(f"{CYCLE}\nWho discovered it first?", 2, answers=None)
+    assert found == Standalone(f"{CYCLE}\nWho discovered it first?", (1, 1), answers=None)
 
 
 def test_three_turns() -> None:
     """A follow-up to a follow-up stands with both."""
     found = standalone(talk(CYCLE, SAID, "What are its phases?", "Four.", "And in winter?"))
 
-    assert found == Standalone(f"{CYCLE}\nWhat are its phases?\nAnd in winter?", 3, answers=None)
+    assert found == Standalone(
+        f"{CYCLE}\nWhat are its phases?\nAnd in winter?", (1, 1, 1), answers=None
+    )
+
+
+def test_tells_what_is_asked_last() -> None:
+    """The same words with the turns parted elsewhere ask for another answer."""
+    early = standalone(talk(f"{CYCLE}\nWho discovered it?", SAID, "What are its phases?"))
+    late = standalone(talk(CYCLE, SAID, "Who discovered it? What are its phases?"))
+
+    assert isinstance(early, Standalone)
+    assert isinstance(late, Standalone)
+    assert (early.shape, late.shape) == ((2, 1), (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -102,4 +114,4 @@ def test_turns_without_answers() -> None:
     """Clients that send the user's turns alone are understood as well."""
     found = standalone([Turn("user", CYCLE), Turn("user", "What are its phases?")])
 
-    assert found == Standalone(f"{CYCLE}\nWhat are its phases?", 2, answers=None)
+    assert found == Standalone(f"{CYCLE}\nWhat are its phases?", (1, 1), answers=None)

@@ -4,7 +4,7 @@ from math import exp, log
 
 import pytest
 
-from proxy.core.trusting import Category, Lesson, Rule
+from proxy.core.trusting import Category, Lesson, Record, Rule
 
 NOBODY: frozenset[Rule] = frozenset()
 
@@ -170,3 +170,17 @@ def test_good_neighbours_are_served_once_proven() -> None:
     hits, _ = served(0.05, requests(1), 1)
 
     assert hits > 1800
+
+
+def test_the_smallest_bound_can_be_proven() -> None:
+    """2995 right proposals prove 0.1 %: a record holds as many, and room for one that is wrong."""
+    record = Record(0.001)
+    for _ in range(2995):
+        record.add(right=True)
+    assert record.allows(0.001)
+
+    record.add(right=False)
+    assert not record.allows(0.001)
+    for _ in range(2900):
+        record.add(right=True)
+    assert record.allows(0.001)

@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the schema: `python -m tests.docs.reference`."""
+"""Writes docs/configuration.md and docs/modules.md: `python -m tests.docs.reference`."""
 
 import json
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from proxy.config import Config, effective
 from proxy.config.cache import TtlRule
 from proxy.config.section import Section, alternatives, section_of
 from proxy.config.telemetry import Price
+from tests.docs import modules
 
 FILE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -125,3 +126,4 @@ def _plain(value: Any) -> Any:
 
 if __name__ == "__main__":
     FILE.write_text(reference())
+    modules.FILE.write_text(modules.page())

@@ -5,12 +5,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from proxy.config import Config, effective
 from proxy.core import directives, status
 from proxy.core.model import Outcome, Result, Tier
+from tests.docs import modules
 from tests.docs.reference import FILE, reference
 from tests.support.program import Served
 
@@ -33,6 +37,11 @@ def test_links(document: Path) -> None:
 
 
 def test_modules() -> None:
+    """Every file has its line: `python -m tests.docs.reference` writes them anew."""
+    assert modules.FILE.read_text() == modules.page()
+
+
+def test_named_modules() -> None:
     """The files that the architecture names are there."""
     text = (ROOT / "docs" / "architecture.md").read_text()
     known = {path.name for path in (ROOT / "proxy").rglob("*.py")}
@@ -40,6 +49,22 @@ def test_modules() -> None:
 
     assert named
     assert [name for name in named if name.rsplit("/", 1)[-1] not in known] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_keys(document: Path) -> None:
+    """A key of the configuration that a document names is one that the program reads."""
+    known = set(_keys(effective(Config())))
+    named = re.findall(rf"`((?:{'|'.join(Config.model_fields)})\.[a-z_.]+)", document.read_text())
+
+    assert [key for key in named if not key.endswith(".py") and key not in known] == []
+
+
+def _keys(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        yield prefix + key
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
 
 
 def test_request_headers() -> None:

@@ -29,6 +29,11 @@ def no(_: Json) -> web.Response:
     return said('{"same_answer": false}')
 
 
+def writes(question: str | None) -> Reply:
+    """A model that writes this for any conversation."""
+    return lambda _: said(orjson.dumps({"standalone": question}).decode())
+
+
 def status(code: int) -> Reply:
     """An error that quotes the prompt."""
 

@@ -122,3 +122,22 @@ async def test_two_processes_may_share_it(tmp_path: Path) -> None:
     assert await one.load() == ([kept("a"), kept("b")], [])
     await one.close()
     await other.close()
+
+
+async def test_a_file_that_another_process_writes_to_is_read_at_once(tmp_path: Path) -> None:
+    """A start does not wait for it; writing gives up after a moment."""
+    path = tmp_path / "labels.db"
+    first = LabelFile(path)
+    await first.add(kept())
+    await first.close()
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    file = LabelFile(path)
+    labels, _ = await file.load()
+    with pytest.raises(TierError, match="locked"):
+        await file.mark(Mark("s", "p", 1.0))
+    writer.execute("ROLLBACK")
+    writer.close()
+    await file.close()
+
+    assert labels == [kept()]

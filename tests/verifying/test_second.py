@@ -13,8 +13,9 @@ from proxy.core.judgement.opinion import Opinion
 from proxy.resilience import Stage, Tasks
 from proxy.telemetry import Telemetry
 from proxy.telemetry.logs import Logs, open_logs
+from proxy.verifying.calls import MOST_AT_ONCE
 from proxy.verifying.openai import OpenAiJudge
-from proxy.verifying.second import MOST_AT_ONCE, SecondJudge, Terms
+from proxy.verifying.second import SecondJudge, Terms
 from proxy.verifying.verdicts import VerdictFile
 from tests.support.judging import JudgeServer, judge_server, no, said, status, yes
 from tests.support.ports import Heard

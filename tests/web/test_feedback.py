@@ -201,6 +201,33 @@ async def test_what_is_no_object_is_refused(proxy: Served, raw: bytes) -> None:
     assert (got.status, error["code"]) == (400, "invalid_json")
 
 
+async def test_a_hit_is_learned_from_once(semantic: Served) -> None:
+    """However often it is praised, or blamed after that; a bad one is removed all the same."""
+    got = await hit(semantic)
+    told = [
+        (await say(semantic, request_id=request_id(got), verdict=verdict)).json
+        for verdict in ("good", "good", "bad", "bad")
+    ]
+
+    assert [one["learned"] for one in told] == [True, False, False, False]
+    assert [one["removed"] for one in told] == [False, False, True, False]
+    assert [one["marked"] for one in told] == [False, False, True, True]
+
+
+async def test_a_private_answer_is_removed_too(proxy: Served) -> None:
+    """It is in the session tier alone; another tenant cannot reach it."""
+    first = await proxy.post(chat(QUESTION), cache_control="private")
+    entry = first.headers["x-cache-entry"]
+    stranger = await say(proxy, key="sk-other", entry_id=entry, verdict="bad")
+    again = await proxy.post(chat(QUESTION), cache_control="private")
+    got = await say(proxy, entry_id=entry, verdict="bad")
+    gone = await proxy.post(chat(QUESTION), cache_control="private")
+
+    assert (stranger.status, stranger.code) == (404, "unknown_entry")
+    assert (got.status, got.json["removed"]) == (200, True)
+    assert [reply.cache for reply in (again, gone)] == ["HIT", "MISS"]
+
+
 async def test_other_methods_are_not_passed_on(proxy: Served, origin: ScriptedOrigin) -> None:
     """The path is the proxy's own."""
     got = await proxy.get(PATH)

@@ -4,6 +4,7 @@
 takes each for the same, so that what is decided depends on what was learned alone.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -127,6 +128,33 @@ async def test_an_answer_that_differs_joins_them(serving: Serving, origin: Scrip
         assert index["entries"] == 3
 
 
+@pytest.fixture
+async def judge() -> AsyncIterator[JudgeServer]:
+    async with judge_server() as running:
+        yield running
+
+
+async def test_what_was_asked_anew_is_not_replaced_by_what_is_still_compared(
+    serving: Serving, origin: ScriptedOrigin, judge: JudgeServer
+) -> None:
+    """An answer refreshed during the comparison stays the newest."""
+    llm = {"model": "judge", "base_url": judge.url, "api_key": "k"}
+    async with serving(**verified(llm=llm)) as proxy:
+        for text in ("The first answer.", "An explored one.", "The refreshed one."):
+            origin.then(text=text)
+        await ask(proxy, 0)
+        judge.delay_s, judge.always = 0.5, no
+        judge.forget()
+        await ask(proxy, 1)
+        await judge.was_asked.wait()
+        await ask(proxy, 1, cache_control="no-cache")
+        await settled(proxy)
+        got = await ask(proxy, 1, x_session_id="another")
+
+        assert verdicts(proxy) == [("explored", "other")]
+        assert (got.tier, got.text) == ("shared", "The refreshed one.")
+
+
 async def test_a_stream_is_explored_too(serving: Serving, origin: ScriptedOrigin) -> None:
     """Its answer is compared once it is whole."""
     origin.always = AGREED
@@ -153,6 +181,40 @@ async def test_only_if_cached_gets_nothing_unproven(
 
         assert (got.status, got.code) == (504, "not_cached")
     assert origin.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "status", "cache"), [("verified", 503, "MISS"), ("static", 200, "STALE")]
+)
+async def test_a_stale_neighbour_stands_in_where_it_need_not_be_proven(
+    serving: Serving, origin: ScriptedOrigin, policy: str, status: int, cache: str
+) -> None:
+    """An origin that fails makes no match more likely; one that stood in can be called wrong."""
+    async with serving(**verified(policy=policy)) as proxy:
+        await ask(proxy, 0, x_cache_ttl="0.05")
+        await settled(proxy)
+        await asyncio.sleep(0.1)
+        origin.then(status=503, body=b"{}")
+        got = await ask(proxy, 1, cache_control="stale-if-error=100")
+        known = proxy.runtime.experience.hits.of_request(
+            next(line["tenant"] for line in proxy.lines if line.get("tenant")),
+            got.headers["x-request-id"],
+        )
+
+    assert (got.status, got.cache) == (status, cache)
+    assert (known is not None and bool(known.pair)) == (cache == "STALE")
+
+
+async def test_answers_that_cannot_be_read_accuse_nobody(
+    serving: Serving, origin: ScriptedOrigin
+) -> None:
+    """Another script than the verifier knows: unsure, so that no namespace is suspended."""
+    async with serving(**audited()) as proxy:
+        origin.then(text="\u7f13\u5b58\u4fdd\u5b58\u7b54\u6848")
+        origin.then(text="\u7b54\u6848\u5b58\u5728\u7f13\u5b58\u91cc")
+        await ask_all(proxy, 2)
+
+        assert verdicts(proxy) == [("audited", "unsure")]
 
 
 async def test_nothing_is_learned_unless_asked_for(
@@ -269,12 +331,6 @@ async def test_a_bad_namespace_is_suspended_and_recovers(
         )  # with the one above: three over a half, and one
         assert [reply.cache for reply in replies] == ["MISS"] * 5 + ["HIT"]
         assert len(proxy.events("namespace_recovered")) == 1
-
-
-@pytest.fixture
-async def judge() -> AsyncIterator[JudgeServer]:
-    async with judge_server() as running:
-        yield running
 
 
 @pytest.mark.parametrize(("reply", "verdict"), [(yes, "same"), (no, "other")])

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from families import HERE, Maker, Pair, listed, read_families, read_slots
+from families import Maker, Pair, listed, read_families, read_slots
 from relations import Relations
 from rewrites import changed, dressed
 from tokenizers import Tokenizer
@@ -41,8 +41,8 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
         return [json.loads(line) for line in lines]
 
 
-def own(folder: Path, count: int, rng: np.random.Generator) -> Iterator[tuple[Pair, bool]]:
-    families, slots = read_families(folder), read_slots()
+def own(count: int, rng: np.random.Generator) -> Iterator[tuple[Pair, bool]]:
+    families, slots = read_families(), read_slots()
     kept = [f if not is_held_out(f[0].wordings[0], 8) else [] for f in families]
     held = [f if is_held_out(f[0].wordings[0], 8) else [] for f in families]
     for chosen, share, validation in ((kept, count, False), (held, count // 20, True)):
@@ -164,7 +164,7 @@ def every(options: argparse.Namespace) -> Iterator[tuple[Pair, bool]]:
     """Our families and relations; the sets; then rewritings of every text in them."""
     folder, count, with_sets = options.data, options.count, not options.without_sets
     rng = np.random.default_rng(options.seed)
-    ours = list(own(options.families, count, rng))
+    ours = list(own(count, rng))
     yield from ours
     yield from ((pair, False) for pair in islice(Relations(read_slots(), rng).pairs(), count // 5))
     hard_pairs = list(hard(folder))
@@ -192,7 +192,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--families", type=Path, default=HERE / "families")
     parser.add_argument("--count", type=int, default=36_000, help="of our own families")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--without-sets", action="store_true", help="only pairs of our own making")

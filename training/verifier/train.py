@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from network import DESIGNS, from_minilm
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -162,7 +162,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pairs", type=Path, required=True, nargs="+")
     parser.add_argument("--minilm", type=Path, required=True, help="the published weights")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--init", type=Path, help="go on from these weights")
     parser.add_argument("--design", choices=sorted(DESIGNS), default="cross")
     parser.add_argument("--rate", type=float, default=8e-5)
     parser.add_argument("--batch", type=int, default=64)
@@ -178,8 +177,6 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     rows, held = read_pairs(options.pairs, tokenizer(options.minilm))
     model = from_minilm(options.minilm, options.design).to(options.device)
-    if options.init:
-        model.load_state_dict(load_file(options.init, device=options.device))
     options.out.mkdir(parents=True, exist_ok=True)
     model = train(model, rows, held, options)
     save_file(

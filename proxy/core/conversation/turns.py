@@ -78,6 +78,16 @@ def says_nothing_alone(text: str) -> bool:
     return len(text) <= MOST_REPLY_CHARS and leaning(text) is Leaning.EVERYTHING
 
 
+def asks_in_its_way(text: str) -> bool:
+    """Whether a turn that shows no sign of English asks all the same: `et en hiver ?`.
+
+    It ends in a question mark, wants nothing done, and is no reply with a question after it.
+    """
+    if len(text) > MOST_CHARS or not text.rstrip().endswith(_QUESTION_MARKS):
+        return False
+    return not any(_replies_or_acts(words) for words in _sentences(text))
+
+
 def introduces(text: str) -> bool:
     """Whether a turn names the subject that a pronoun after it stands for.
 
@@ -101,6 +111,12 @@ def is_phrase(text: str) -> bool:
     return any(_is_phrase(_bare(sentence)[0]) for sentence in _sentences(text))
 
 
+_QUESTION_MARKS: Final = (
+    "?",
+    "\N{FULLWIDTH QUESTION MARK}",
+    "\N{ARABIC QUESTION MARK}",
+    "\N{GREEK QUESTION MARK}",
+)
 _STRONGEST_FIRST: Final = (Leaning.OTHER, Leaning.ITSELF, Leaning.ANSWER, Leaning.SUBJECT)
 _SENTENCE_END: Final = re.compile(r"[.!?;]+(?=\s|$)|\n")
 _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
@@ -197,6 +213,15 @@ def _asks(sentence: Sequence[str], words: Sequence[str], *, is_request: bool) ->
         return True
     carries_on = sentence[0] in w.CONNECTIVES and len(words) <= MOST_PHRASE_WORDS
     return (carries_on and w.ABOUT_THE_SPEAKER.isdisjoint(words)) or _is_phrase(words)
+
+
+def _replies_or_acts(sentence: list[str]) -> bool:
+    """`Yes`, `the second one`, `book it`, `could you call her`."""
+    words, is_request = _bare(sentence)
+    if sentence[0] in w.YES_NO or not words or _says_nothing(words):
+        return not _is_filler(sentence)
+    asks_to_be_told = words[0] in w.TELL | w.SHOW | w.INTERROGATIVES
+    return not asks_to_be_told and (is_request or _is_command(words))
 
 
 def _is_command(words: Sequence[str]) -> bool:

@@ -73,6 +73,13 @@ PRONOUNS: Final = {
     "why": "why",
 }
 MEASURED: Final = closed("many long old far often tall")
+LASTING: Final = closed(
+    "second seconds minute minutes hour hours day days week weeks month months year years"
+)
+"""`How many days` is also `how long`."""
+POINTS: Final = closed("best good right ideal perfect exact current local same")
+"""Before `time` these leave it a time of day; `boiling time` may be how long."""
+DURATION: Final = frozenset({"when", "hour", "how long"})
 
 FIRST: Final = 3
 """An interrogative further on is a relative pronoun."""
@@ -86,9 +93,11 @@ BEFORE_A_NOUN: Final = ARTICLES | closed("is was are were name of")
 def asks(words: Sequence[str]) -> frozenset[str]:
     """What is asked for, by all the names that it may have."""
     kinds = {PRONOUNS[word] for word in words[:FIRST] if word in PRONOUNS}
-    for how, what in pairwise(words):
+    for place, (how, what) in enumerate(pairwise(words)):
         if how == "how" and what in MEASURED:
             kinds.add(f"how {what}")
+            if what == "many" and not LASTING.isdisjoint(words[place + 2 : place + 3]):
+                kinds.add("how long")
     at = next(
         (at for at, word in enumerate(words[:FIRST]) if word in {"what", "which", "who"}), None
     )
@@ -100,10 +109,14 @@ def _noun(words: Sequence[str]) -> frozenset[str]:
     while rest and rest[0] in BEFORE_A_NOUN:
         rest.pop(0)
     found: frozenset[str] = frozenset()
+    before = ""
     for word in rest[:RUN]:
         if word in STOPPING:
             break
         found = NOUNS.get(word, found)
+        if word == "time" and before and before not in POINTS:
+            found = DURATION
+        before = word
     return found
 
 

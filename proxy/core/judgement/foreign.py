@@ -40,9 +40,9 @@ SENTENCE: Final = 4
 
 
 def foreign(new: Reading, old: Reading) -> str | None:
-    """Different words, in a language other than English."""
+    """Other words, or the same in another order, in a language other than English."""
     word = _foreign(new) or _foreign(old)
-    if not word or sorted(new.words) == sorted(old.words):
+    if not word or new.words == old.words:
         return None
     return f'foreign: "{word}" is not English'
 

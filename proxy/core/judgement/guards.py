@@ -7,22 +7,26 @@ finds nothing to compare is silent, so all-lower-case or terse questions lose ve
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from proxy.core.judgement.arrangement import direction, voice
 from proxy.core.judgement.asking import ROOTS
+from proxy.core.judgement.aspects import aspect
 from proxy.core.judgement.foreign import foreign
+from proxy.core.judgement.measures import POUNDS
 from proxy.core.judgement.polarity import negation, opposite
 from proxy.core.judgement.reading import Reading
-from proxy.core.judgement.residue import differences, replaced, residue, shown
+from proxy.core.judgement.residue import elsewhere, replaced, residue, shown
 from proxy.core.judgement.sentence import JOIN
 from proxy.core.judgement.standing import errand, moment
 from proxy.core.judgement.stems import stem
 from proxy.core.judgement.wordorder import order
-from proxy.core.judgement.words import PRONOUNS, closed
+from proxy.core.judgement.words import AUXILIARIES, PRONOUNS, closed
 
 Veto = Callable[[Reading, Reading], str | None]
+
+
+NONE: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +81,35 @@ def number(new: Reading, old: Reading) -> str | None:
     faint_theirs = old.faint_numbers - new.numbers - new.faint_numbers
     if ours or theirs:
         return _differ("number", ours or faint_ours, theirs or faint_theirs)
-    return _conflict("number", faint_ours, faint_theirs) or _conflict(
-        "operator", new.operators, old.operators
-    )
+    return _conflict("number", faint_ours, faint_theirs) or _operator(new, old)
+
+
+def _operator(new: Reading, old: Reading) -> str | None:
+    """Something else is done to the numbers, or the same the other way round: `8 - 3`, `3 - 8`."""
+    for left, sign, right in sorted(new.operations - old.operations):
+        turned = (right, sign, left)
+        if sign not in COMMUTING and turned in old.operations and turned not in new.operations:
+            return f"operator {left} {sign} {right} != {' '.join(turned)}"
+    done = {(left, right): sign for left, sign, right in old.operations - new.operations}
+    for left, sign, right in sorted(new.operations - old.operations):
+        if (left, right) in done:
+            return f"operator {left} {sign} {right} != {left} {done[left, right]} {right}"
+    return _conflict("operator", new.operators, old.operators)
+
+
+COMMUTING: Final = frozenset({"+", "*", "=", "==", "!="})
 
 
 def unit(new: Reading, old: Reading) -> str | None:
     """Each side measures in something the other does not, or the same number in another unit."""
-    if reason := _conflict("unit", new.units, old.units):
+    alike = POUNDS if "pound" in new.units ^ old.units else NONE
+    if not (alike & new.units and alike & old.units):
+        alike = NONE
+    if reason := _conflict("unit", new.units - alike, old.units - alike):
         return reason
     for value, ours in sorted(new.measures - old.measures):
         for other, theirs in sorted(old.measures - new.measures):
-            if value == other:
+            if value == other and not alike.issuperset({ours, theirs}):
                 return f"unit {value} {ours} != {value} {theirs}"
     return None
 
@@ -116,9 +137,6 @@ def language(new: Reading, old: Reading) -> str | None:
     if spoken - old.languages or other - new.languages:
         return _differ("language", spoken, other)
     return _conflict("language", new.languages, old.languages)
-
-
-NONE: Final[frozenset[str]] = frozenset()
 
 
 def name(new: Reading, old: Reading) -> str | None:
@@ -151,13 +169,19 @@ EXTENTS: Final = {
         "middle": "middle second",
         "next": "next upcoming",
         "previous": "previous prior former",
+        "both": "both",
+        "either": "either",
     }.items()
     for word in words.split()
 }
 """Word to the extent that it names."""
 
-OF_MANY: Final = frozenset({"all", "none"})
-"""The extents that one stands against: `one` and `the first` may be the same."""
+RIVALS: Final = {
+    "single": frozenset({"all", "none"}),
+    "both": frozenset({"either"}),
+    "either": frozenset({"both"}),
+}
+"""Extents that stand against these alone: `one` and `the first` may be the same."""
 
 
 def scope(new: Reading, old: Reading) -> str | None:
@@ -166,9 +190,26 @@ def scope(new: Reading, old: Reading) -> str | None:
     theirs = {EXTENTS[word]: word for word in old.words if word in EXTENTS}
     for extent in ours.keys() - theirs.keys():
         for other in theirs.keys() - ours.keys():
-            if "single" not in {extent, other} or not OF_MANY.isdisjoint({extent, other}):
+            if other in RIVALS.get(extent, {other}) and extent in RIVALS.get(other, {extent}):
                 return f"scope {ours[extent]} != {theirs[other]}"
+    some, others = _share(new), _share(old)
+    if some and others and SHARES[some] != SHARES[others]:
+        return f"scope {some} != {others}"
     return None
+
+
+SHARES: Final = {
+    word: share
+    for share, words in enumerate(("all every each", "most", "some many several", "few", "no"))
+    for word in words.split()
+}
+"""Word to how many of all it speaks of."""
+
+
+def _share(reading: Reading) -> str:
+    """Of how many it asks whether it is so: `do most birds fly`."""
+    asked = AUXILIARIES.issuperset(reading.words[:1]) and reading.words[1:2]
+    return asked[0] if asked and asked[0] in SHARES else ""
 
 
 ANYBODY: Final = frozenset({"my", "your", "our", "its", "one", "someon", "somebody", "other"})
@@ -185,6 +226,18 @@ def owner(new: Reading, old: Reading) -> str | None:
     for one, two in ((HE, SHE), (SHE, HE)):
         if reason := _conflict("person", one & mine - other, two & other - mine):
             return reason
+    return _relative(new, old) or _relative(old, new)
+
+
+def _relative(one: Reading, other: Reading) -> str | None:
+    """What is my neighbour's in the one, and mine in the other."""
+    mine = {(who, what) for who, what in other.holdings if who in OWN}
+    for who, what in sorted(one.holdings - other.holdings - other.links):
+        if who not in PERSONS:
+            continue
+        ours = [me for me in OWN if (me, who) in one.holdings]
+        if ours and any((me, what) in mine for me in OWN) and (ours[0], what) not in one.holdings:
+            return f"owner {shown(who, one)} != {ours[0]}"
     return None
 
 
@@ -195,33 +248,23 @@ def _meant(who: str, other: Reading) -> bool:
     return (who, JOIN) not in other.links and (JOIN, who) not in other.links
 
 
+PERSONS: Final = frozenset(
+    map(
+        stem,
+        closed(
+            "mother mom mum mommy mummy father dad daddy parent wife husband spouse partner son "
+            "daughter child kid baby toddler teenager brother sister sibling twin uncle aunt "
+            "nephew niece cousin grandmother grandma grandfather grandpa grandson granddaughter "
+            "fiance girlfriend boyfriend friend ex neighbor neighbour boss manager colleague "
+            "coworker roommate flatmate landlord tenant teacher student doctor patient lawyer "
+            "client customer employer employee guest host dog cat puppy kitten horse pet"
+        ),
+    )
+)
+"""Whose things are not their own people's."""
+OWN: Final = ("my", "our", "your")
 HE: Final = frozenset({"he", "him"})
 SHE: Final = frozenset({"she", "her"})
-
-
-def aspect(new: Reading, old: Reading) -> str | None:
-    """`Is`, `used to be` and `is becoming`, where nothing else differs, are three questions."""
-    for kind, has in (("past", _has_past), ("change", _has_change)):
-        here, there = has(new), has(old)
-        if here != there and not (differences(new, old) - BECOMING):
-            return f"aspect: {kind} only in the {'new' if here else 'cached'} question"
-    return None
-
-
-BECOMING: Final = frozenset({stem("becoming"), stem("used")})
-BE: Final = closed("be is are was were been being am get gets got")
-"""`Is used to` says what for, or what one is accustomed to, not what once was."""
-
-
-def _has_past(reading: Reading) -> bool:
-    for at, (word, after) in enumerate(pairwise(reading.words)):
-        if after == "to" and (word == "used" or (word == "use" and "did" in reading.words[:at])):
-            return BE.isdisjoint(reading.words[:at])
-    return False
-
-
-def _has_change(reading: Reading) -> bool:
-    return "becoming" in reading.words
 
 
 def word(new: Reading, old: Reading) -> str | None:
@@ -231,6 +274,9 @@ def word(new: Reading, old: Reading) -> str | None:
         return None
     ours = residue((k for k in spans[0] if k in new.content), new, old)
     theirs = residue((k for k in spans[1] if k in old.content), old, new)
+    if new.names.issuperset(ours) and old.names.issuperset(theirs):
+        ours = ours or elsewhere(spans[0], spans[1], new)
+        theirs = theirs or elsewhere(spans[1], spans[0], old)
     if ours and theirs:
         return f"word {shown(ours[0], new)} != {shown(theirs[0], old)}"
     return None

@@ -45,7 +45,8 @@ _FORMS: Final = {
     "microgram": "mcg microgram micrograms",
     "tonne": "tonne tonnes",
     "ton": "ton tons",
-    "pound mass": "lb lbs pounds",
+    "pound mass": "lb lbs",
+    "pound": "pounds",
     "ounce": "ounce ounces oz",
     # temperature
     "celsius": "celsius centigrade",
@@ -157,7 +158,7 @@ _FAINT_FORMS: Final = {
     "foot": "foot",
     "yard": "yard",
     "bit": "bit",
-    "pound mass": "pound",
+    "pound": "pound",
     "stone": "stone stones",
     "bar": "bar",
     "cent": "cent",
@@ -171,6 +172,9 @@ _FAINT_FORMS: Final = {
 
 UNITS: Final = {form: unit for unit, forms in _FORMS.items() for form in forms.split()}
 FAINT_UNITS: Final = {form: unit for unit, forms in _FAINT_FORMS.items() for form in forms.split()}
+
+POUNDS: Final = frozenset({"pound", "pound mass", "pound sterling"})
+"""The word alone may be of either, the others never of one another."""
 
 COMPOUND_HEADS: Final = {"square": "square", "sq": "square", "cubic": "cubic", "cu": "cubic"}
 """`square kilometre` is one unit."""

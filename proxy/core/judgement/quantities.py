@@ -36,6 +36,9 @@ LONGEST_NUMBER: Final = 15
 
 ORDINAL_SUFFIXES: Final = frozenset({"st", "nd", "rd", "th"})
 GLUED_MAGNITUDES: Final = {"k": 1e3, "mn": 1e6, "bn": 1e9, "tn": 1e12}
+MONEY_MAGNITUDES: Final = {"m": 1e6, "b": 1e9}
+"""After a sum of money: elsewhere `5m` are metres."""
+CURRENCIES: Final = frozenset("$\u20ac\u00a3\u00a5\u20b9")
 OPERATORS: Final = {
     "+": "+",
     "-": "-",
@@ -45,12 +48,22 @@ OPERATORS: Final = {
     "\N{MULTIPLICATION SIGN}": "*",
     "÷": "/",
     "^": "^",
+    "**": "^",
+    "//": "//",
     "<": "<",
     ">": ">",
+    "<=": "<=",
+    ">=": ">=",
+    "=": "=",
+    "==": "==",
+    "!=": "!=",
+    "<>": "!=",
     "plus": "+",
     "minus": "-",
     "times": "*",
 }
+POWERS: Final = frozenset({"squared", "cubed"})
+COMPARING: Final = frozenset({"<", ">", "<=", ">=", "=", "==", "!=", "<>"})
 BEFORE_A_MONTH: Final = closed("in of by since until till before after this last next mid")
 WHICH_PERIOD: Final = {
     "next": "next",
@@ -107,6 +120,7 @@ class Quantities:
     calendar: set[str] = field(default_factory=set)
     faint_calendar: set[str] = field(default_factory=set)
     operators: set[str] = field(default_factory=set)
+    operations: set[tuple[str, str, str]] = field(default_factory=set)
     long: set[str] = field(default_factory=set)
 
 
@@ -168,6 +182,8 @@ class Scan:
                 value, used = value / below, 3
         elif after in GLUED_MAGNITUDES and self._glued(at + 1):
             value, used = value * GLUED_MAGNITUDES[after], 2
+        elif after in MONEY_MAGNITUDES and self._glued(at + 1) and self._word(at - 1) in CURRENCIES:
+            value, used = value * MONEY_MAGNITUDES[after], 2
         elif after in MAGNITUDES and after != "k":
             value, used = value * MAGNITUDES[after], 2
         elif after in ORDINAL_SUFFIXES and self._glued(at + 1):
@@ -175,7 +191,7 @@ class Scan:
         elif after == "s" and self._glued(at + 1):
             self.found.numbers.add(numeral(value) + "s")
             return 2
-        if self._word(at - 1) == "minus" and self._kind(at - 2) != "number":
+        if self._word(at - 1) == "minus" and not self._operand(at - 2, "-", ")"):
             value = -value
         self.found.numbers.add(numeral(value))
         return used + self._measure(at + used, value)
@@ -195,7 +211,7 @@ class Scan:
             elif (
                 word in MAGNITUDES
                 and word != "k"
-                and (place > at or word in {"hundred", "thousand"})
+                and (place > at or word in {"hundred", "thousand"} or self._word(at - 1) == "a")
             ):
                 current = (current or 1) * MAGNITUDES[word]
                 if current >= THOUSAND:
@@ -313,12 +329,26 @@ class Scan:
         return 0
 
     def operator(self, at: int) -> None:
-        """Notes an operator that stands between two numbers."""
+        """Notes an operator between two numbers; as a sign, between names of variables too."""
         word = self._word(at)
-        if word in OPERATORS and "number" == self._kind(at - 1) == self._kind(at + 1):
-            spaced = not (self._glued(at) or self._glued(at + 1))
-            if spaced or word not in "-/":
-                self.found.operators.add(OPERATORS[word])
+        if word not in OPERATORS:
+            return
+        if self._kind(at) == "mark":
+            between = self._operand(at - 1, word, ")") and self._operand(at + 1, word, "(")
+        else:
+            between = self._kind(at - 1) == self._kind(at + 1) == "number"
+        spaced = not (self._glued(at) or self._glued(at + 1))
+        if between and (spaced or word not in "-/"):
+            self.found.operators.add(OPERATORS[word])
+            self.found.operations.add((self._word(at - 1), OPERATORS[word], self._word(at + 1)))
+
+    def _operand(self, at: int, operator: str, bracket: str) -> bool:
+        """Whether this may be calculated with; two names at least can be compared."""
+        kind, word = self._kind(at), self._word(at)
+        if kind == "number" or word == bracket:
+            return True
+        named = len(word) == 1 or word in POWERS or operator in COMPARING
+        return named and kind in {"word", "snake"}
 
     def _stamp(self, kind: str, text: str) -> None:
         if kind == "clock":

@@ -67,6 +67,7 @@ class Reading:
         shown: Stem to the word as asked, for reasons.
         measures: Each number with its unit.
         numbers, faint_numbers, units, calendar, faint_calendar, operators: See `quantities`.
+        operations: Each operator between what stands on its sides.
         identifiers, faint_identifiers: Codes, ids, links; and flags, files, paths.
         languages, code_languages, nations, names: Closed sets first, then other capitalised words.
         negations: The words that negate by themselves.
@@ -75,6 +76,7 @@ class Reading:
         roles: Role to the stems of the words that its prepositions govern.
         asks: What is asked for, by all the names that it may have.
         owners: Possessive pronouns and possessors.
+        holdings: Each possessor with what it possesses, by stem.
         words: Every word, lower case.
     """
 
@@ -94,6 +96,7 @@ class Reading:
     calendar: frozenset[str]
     faint_calendar: frozenset[str]
     operators: frozenset[str]
+    operations: frozenset[tuple[str, str, str]]
     identifiers: frozenset[str]
     faint_identifiers: frozenset[str]
     languages: frozenset[str]
@@ -106,6 +109,7 @@ class Reading:
     roles: Mapping[str, frozenset[str]]
     asks: frozenset[str]
     owners: frozenset[str]
+    holdings: frozenset[tuple[str, str]]
     words: tuple[str, ...]
 
 
@@ -175,6 +179,7 @@ def read(question: str) -> Reading:
         calendar=frozenset(found.calendar),
         faint_calendar=frozenset(found.faint_calendar),
         operators=frozenset(found.operators),
+        operations=frozenset(found.operations),
         identifiers=frozenset(reader.identifiers | found.long),
         faint_identifiers=frozenset(reader.faint_identifiers),
         languages=frozenset(SPOKEN_ELSEWHERE.get(w, w) for w in words if w in LANGUAGES),
@@ -187,6 +192,7 @@ def read(question: str) -> Reading:
         roles=reader.roles(set(content)),
         asks=asks(words),
         owners=frozenset(reader.owners),
+        holdings=frozenset(reader.holdings),
         words=tuple(words),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from proxy.core.judgement.reading import Reading
+from proxy.core.judgement.reading import NEAR, Reading
 from proxy.core.judgement.stems import akin
 from proxy.core.judgement.words import ARTICLES, DETERMINERS, PREPOSITIONS, PRONOUNS
 
@@ -58,3 +58,16 @@ def replaced(one: Span, other: Span) -> tuple[Span, Span] | None:
     if not opens and 0 < len(ours) <= WIDEST and 0 < len(theirs) <= WIDEST:
         return ours, theirs
     return None
+
+
+def elsewhere(span: Span, instead: Span, reading: Reading) -> list[str]:
+    """What one stretch says in place of the other, though both questions speak of it elsewhere.
+
+    `Tom gives Ann two. How many has Tom?` speaks of Ann as well, and still does not ask for her.
+    """
+    keys = (k for k in span if k in reading.content and reading.sequence.count(k) > 1)
+    return [key for key in keys if not any(_alike(key, other) for other in instead)]
+
+
+def _alike(one: str, other: str) -> bool:
+    return other in NEAR.get(one, ()) or one in NEAR.get(other, ()) or akin(one, other)

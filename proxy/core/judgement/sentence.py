@@ -1,5 +1,6 @@
 """The words of a question: what each token is, and what it does in the sentence."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,6 +15,7 @@ from proxy.core.judgement.words import (
     AUXILIARIES,
     COURTESIES,
     GREETINGS,
+    LACKED,
     NEGATORS,
     POSITIVE_OF,
     REQUESTS,
@@ -21,6 +23,8 @@ from proxy.core.judgement.words import (
     closed,
 )
 
+CAMEL: Final = re.compile(r"[a-z]{2,}[A-Z][a-z]")
+"""How names in programs begin that are made of words; `iPhone` and `macOS` do not."""
 IDENTIFIER_KINDS: Final = frozenset({"link", "mail", "uuid", "hex", "code", "plan", "version"})
 FAINT_IDENTIFIER_KINDS: Final = frozenset({"path", "flag", "snake"})
 
@@ -49,7 +53,9 @@ NOT_TOWARDS: Final = frozenset(
         stem,
         closed(
             "listen according due thanks prior similar equal related relative respect regard used "
-            "want need going have able like how way best good easy possible like used"
+            "want need going have able how way best good easy possible like used command step tool "
+            "script method function formula order ability time place try hope plan decide start "
+            "begin learn refuse fail manage afford allowed"
         ),
     )
 )
@@ -75,8 +81,13 @@ DOMAINS: Final = closed(
 """Ends of host names. Others are read as words, since people forget the space after a full stop."""
 
 OWNERS: Final = closed("my our your his her their its")
+HELD: Final = 2
+"""Words after a possessor that may be what is possessed: `my old car`."""
 NAMED_US: Final = {"US": "usa"}
 """In capitals it is no pronoun."""
+
+EITHER_WAY: Final = {"+": ("+", "plus"), "*": ("*", "x", stem("times"), "\N{MULTIPLICATION SIGN}")}
+"""Operators whose operands may change places, where there is no other, as a chain has them."""
 
 BOUND: Final = "."
 """A chain's link for the ends of the text and of each sentence in it."""
@@ -110,6 +121,9 @@ class Words:
         self.names: set[str] = set()
         self.code: set[str] = set()
         self.owners: set[str] = set()
+        self.holdings: set[tuple[str, str]] = set()
+        self._holder: tuple[str, ...] = ()
+        self.lacks: list[str] = []
         self.capitals = self._capitals_tell()
 
     def _capitals_tell(self) -> bool:
@@ -134,6 +148,11 @@ class Words:
             self._token(at, token)
             at += 1
         self._link(BOUND)
+        if len(self.scan.found.operators) == 1:
+            either_way = [
+                form for sign in self.scan.found.operators for form in EITHER_WAY.get(sign, ())
+            ]
+            self.chain = [JOIN if word in either_way else word for word in self.chain]
 
     def _link(self, word: str) -> None:
         """Lengthens the chain; joins and ends that follow one another are one."""
@@ -194,15 +213,35 @@ class Words:
             return
         if self.capitals and token.text in NAMED_US:
             low = NAMED_US[token.text]
+        if CAMEL.match(token.text):
+            self.faint_identifiers.add(low)
+        if low == "free" and self._lacks(at):
+            self.lacks = [low]
+            self.words.append(low)
+            return
         words, owner = spell_out(low)
-        if owner:
-            self.owners.add(stem(owner))
         for word in words:
-            if word in OWNERS:
-                self.owners.add(word)
             self._add(word, token.text)
+            if word in OWNERS:
+                self._own(word)
+        if owner:
+            self._own(stem(owner))
         if self._is_name(token, words[0]):
             self.names.add(stem(words[0]))
+
+    def _own(self, who: str) -> None:
+        self.owners.add(who)
+        self._holder = (who,) * HELD
+
+    def _lacks(self, at: int) -> bool:
+        """Whether this `free` says without: `sugar-free`, `free of sugar`."""
+        before = self.lower[max(at - 2, 0) : at]
+        if before and before[-1] == "-":
+            before.pop()
+        if before and before[-1] in LACKED:
+            return True
+        after = self.lower[at + 1 : at + 3]
+        return after[:1] in (["of"], ["from"]) and not LACKED.isdisjoint(after)
 
     def _dotted(self, low: str) -> None:
         parts = low.split(".")
@@ -257,8 +296,13 @@ class Words:
         self.sequence.append(key)
         self._link(word if word in JOINS | UNLINKED else key)
         self.shown.setdefault(key, shown)
-        if word not in NO_CONTENT:
-            self.content.append(key)
+        if word in NO_CONTENT:
+            self._holder = ()
+            return
+        self.content.append(key)
+        if self._holder:
+            self.holdings.add((self._holder[0], key))
+            self._holder = self._holder[1:]
 
     def phrasal(self) -> set[str]:
         """Verbs joined with their particles."""
@@ -273,7 +317,7 @@ class Words:
 
     def negations(self) -> tuple[str, ...]:
         """Words that negate; `whether or not`, `not only`, `No. 5` and the answer `No,` do not."""
-        found = []
+        found = self.lacks[:]
         for at, word in enumerate(self.words):
             if word not in NEGATORS or "or" in self.words[max(at - 2, 0) : at]:
                 continue

@@ -102,12 +102,14 @@ def _shared(one: str, other: str) -> int:
 
 
 def _slip(one: str, other: str) -> bool:
-    """Whether one dropped, doubled or swapped letter turns one into the other.
+    """Whether one dropped, doubled or swapped letter turns one into the other, or `f` for `ph`.
 
     A replaced letter is not counted: that is how names and codes differ.
     """
     if one[0] != other[0]:
         return False
+    if one.replace("ph", "f") == other.replace("ph", "f"):
+        return True
     start = sum(
         1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
     )

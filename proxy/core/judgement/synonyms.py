@@ -141,7 +141,8 @@ income earnings; staff employees personnel workers; firm company business; vehic
 kid child; tax levy; subject topic theme; folder directory; bug defect; crash fail; outage
 downtime; signup enrolment registration; timetable schedule; fare price ticket; medicine drug;
 apartment flat; elevator lift; film movie; soccer football; vacation holiday; trousers pants;
-couch sofa; trash rubbish garbage waste
+couch sofa; trash rubbish garbage waste; play portray; change different differ; become get turn
+grow; gray grey
 """
 
 _ALIASES: Final = """

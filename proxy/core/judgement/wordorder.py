@@ -119,13 +119,25 @@ def _free(one: Reading, other: Reading, first: Link, second: Link) -> bool:
     passive = acts(one.words) ^ acts(other.words)
     if passive and (BOUND in first + second or not passive.isdisjoint(first + second)):
         return True  # the object of the one is the subject of the other
-    if _asks_late(one) != _asks_late(other):
+    if _asks_late(one) != _asks_late(other) or _phrases(one, other, first, second):
         return True
     if _is_fragment(one) or _is_fragment(other):
         return PREPOSITION_STEMS.isdisjoint((u, v))
     if not STANDARD.isdisjoint(one.words + other.words):
         return False
     return symmetric(one.chain, first, second) or symmetric(other.chain, (u, y), (v, x))
+
+
+def _phrases(one: Reading, other: Reading, first: Link, second: Link) -> bool:
+    """Whether two whole phrases have changed places: `in Oslo in June`, `of June in Oslo`."""
+    (u, x), (v, y) = first, second
+    if BOUND not in (x, y) or PREPOSITION_STEMS.isdisjoint((x, y)):
+        return False
+    return all(
+        any(two == word and before in PREPOSITION_STEMS for before, two in links)
+        for links in (one.links, other.links)
+        for word in (u, v)
+    )
 
 
 def _asks_late(reading: Reading) -> bool:
@@ -204,10 +216,17 @@ def _far(one: Chain, other: Chain, reading: Reading) -> str | None:
     if swapped is None:
         return None
     left, middle, right = swapped
-    if {BOUND, JOIN}.issuperset(middle) or right[0] in NEAR.get(left[0], ()):
+    meet = not middle and one[start - 1] in QUANTIFIERS and one[end] == BOUND
+    if {BOUND, JOIN}.issuperset(middle) and not meet:
+        return None
+    if right[0] in NEAR.get(left[0], ()):
         return None
     before, after = (" ".join(shown(word, reading) for word in part) for part in (left, right))
     return f"order: {before} before {after}"
+
+
+QUANTIFIERS: Final = frozenset(map(stem, ("all", "every", "each", "most", "no")))
+"""Between these and the end of a sentence subject and predicate meet: `all squares rectangles`."""
 
 
 def _parts(chain: Chain) -> Counter[str]:

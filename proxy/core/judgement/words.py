@@ -134,6 +134,13 @@ NEGATORS: Final = closed(
     "lacks lacking lacked nope non absence absent avoid avoids avoiding avoided refrain refrains "
     "refraining"
 )
+LACKED: Final = closed(
+    "ad ads additive alcohol allergen bpa caffeine carb carbon chemical chlorine cholesterol "
+    "corn cruelty dairy debt distraction dust egg fat fluoride fragrance gluten gmo grain "
+    "lactose latex lead meat msg nut nuts oil pain paraben peanut pesticide plastic preservative "
+    "risk salt scent smoke sodium soy stress sugar sulfate waste wheat worry wrinkle yeast"
+)
+"""What is not there when it is followed by `free`; `duty free` and `hands free` are names."""
 AVOIDING: Final = closed("avoid avoids avoiding avoided refrain refrains refraining")
 """Negators that are also verbs: against another word for the same they negate nothing."""
 PREVENTING: Final = closed(
@@ -271,8 +278,10 @@ COUNT_WORDS: Final = {
     "halving": 0.5,
     "triple": 3,
     "quadruple": 4,
+    "squared": 2,
+    "cubed": 3,
 }
-FAINT: Final = closed("one first second once single half couple double once")
+FAINT: Final = closed("one first second once single half couple double squared cubed")
 """Number words that are often not numbers: alone they never veto, against another they do."""
 
 MONTHS: Final = {
