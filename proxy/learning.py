@@ -1,4 +1,4 @@
-"""Decides which hits are served unproven, compares answers, and keeps what was learned.
+"""Decides which hits are served and which are compared with a fresh answer; keeps the outcome.
 
 Rules of the file: `choose` is asked on the way to an answer, so it waits for nothing; everything
 else happens after the caller has been answered, is bounded, and fails into an event.

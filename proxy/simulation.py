@@ -107,19 +107,19 @@ async def _simulate(
                 decider = Decider(policy, bound, plan.explore_share)
                 tallies.append(await _replay(world, decider, plan, seed))
                 progress()
-            reports.append(_report(policy, bound, tallies))
+            reports.append(_report(policy, bound, tallies, plan.rounds))
         refuse_trouble(cache)
     return reports
 
 
-def _report(policy: Policy, bound: float, tallies: Sequence[Tally]) -> Report:
+def _report(policy: Policy, bound: float, tallies: Sequence[Tally], rounds: int) -> Report:
     total = sum(tallies, Tally())
     shares = [tally.wrong / tally.served for tally in tallies if tally.served]
     return {
         "policy": policy.value,
         "max_error": None if policy is Policy.STATIC else bound,
         "replays": len(tallies),
-        **total.report(),
+        **total.report(repeats=len(tallies) * rounds),
         "worst": max(shares, default=None),
     }
 

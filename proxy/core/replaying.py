@@ -11,6 +11,7 @@ The policies that a simulation compares, each deciding for one neighbour that th
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 from typing import Final
 
 from proxy.core.binomial import lower, upper
@@ -92,12 +93,17 @@ class Tally:
             self.explored + other.explored,
         )
 
-    def report(self) -> dict[str, float | int | None]:
+    def report(self, repeats: int = 1) -> dict[str, float | int | None]:
         """Shares, 0 to 1, with an interval of 95 % at each end; None of nothing.
 
         `wrong_per_hit` counts hits on neighbours only: an exact repeat cannot be wrong.
+
+        Args:
+            repeats: How often the same stream was replayed. Replays meet the same neighbours, so
+                the interval rests on as many hits as one of them had.
         """
         hits, requests = self.served, self.requests
+        seen = ceil(self.wrong / repeats), ceil(hits / repeats)
         return {
             "requests": requests,
             "hit_rate": _share(self.exact + hits, requests),
@@ -107,8 +113,8 @@ class Tally:
             "wrong": self.wrong,
             "neighbour_hits": hits,
             "wrong_per_hit": _share(self.wrong, hits),
-            "wrong_per_hit_low": lower(self.wrong, hits, CONFIDENCE) if hits else None,
-            "wrong_per_hit_high": upper(self.wrong, hits, CONFIDENCE) if hits else None,
+            "wrong_per_hit_low": lower(*seen, CONFIDENCE) if hits else None,
+            "wrong_per_hit_high": upper(*seen, CONFIDENCE) if hits else None,
         }
 
 

@@ -46,6 +46,13 @@ def test_a_tally_reports_shares() -> None:
     assert report["wrong_per_hit_high"] == pytest.approx(0.394, abs=1e-3)
 
 
+def test_replays_of_one_stream_are_no_new_evidence() -> None:
+    """Ten replays that meet the same neighbours leave the interval of one."""
+    once, tenfold = Tally(served=20, wrong=2), Tally(served=200, wrong=20)
+
+    assert tenfold.report(repeats=10)["wrong_per_hit_high"] == once.report()["wrong_per_hit_high"]
+
+
 def test_nothing_has_no_share() -> None:
     """No hit is neither right nor wrong."""
     assert Tally(5).report()["wrong_per_hit"] is None

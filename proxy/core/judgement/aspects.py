@@ -23,17 +23,23 @@ PERFECT: Final = closed("has have")
 
 def aspect(new: Reading, old: Reading) -> str | None:
     """`Is`, `used to be`, `is becoming` and `has become`, where nothing else differs."""
-    kinds = (("past", _has_past), ("change", _has_change))
-    marks = [(kind, has(new), has(old)) for kind, has in kinds]
-    told = next(((kind, here) for kind, here, there in marks if here != there), None)
-    if told and told[0] == "past" and not WAS.isdisjoint((old if told[1] else new).words):
-        return None  # `used to be` is `was`
-    apart = _apart(new, old) or _apart(old, new)
-    if not (told or apart) or differences(new, old) - CHANGE:
+    told, is_new = _told(new, old)
+    if not told or differences(new, old) - CHANGE:
         return None
-    if told:
-        return f"aspect: {told[0]} only in the {'new' if told[1] else 'cached'} question"
-    return f"aspect: {new.words[0]} != {old.words[0]}"
+    if told == "done":
+        return f"aspect: {new.words[0]} != {old.words[0]}"
+    return f"aspect: {told} only in the {'new' if is_new else 'cached'} question"
+
+
+def _told(new: Reading, old: Reading) -> tuple[str, bool]:
+    """What one question says of time or change and the other does not, and whether the new does."""
+    past = _has_past(new)
+    if past != _has_past(old) and WAS.isdisjoint((old if past else new).words):
+        return "past", past  # and where it was, `used to be` says the same
+    change = _has_change(new)
+    if change != _has_change(old):
+        return "change", change
+    return "done" if _apart(new, old) or _apart(old, new) else "", False
 
 
 def _has_past(reading: Reading) -> bool:

@@ -33,6 +33,9 @@ FOREIGN: Final = (
 )
 """Function words of other languages, without accents; none is an English word or short form."""
 
+SPANISH: Final = frozenset("\u00bf\u00a1")
+"""Marks that open a sentence in Spanish alone."""
+
 PLENTY: Final = 2
 """Foreign function words that show a language, where English ones are fewer."""
 SENTENCE: Final = 4
@@ -50,6 +53,8 @@ def foreign(new: Reading, old: Reading) -> str | None:
 def _foreign(reading: Reading) -> str:
     """A word that shows it, or "" for English."""
     if not reading.text.isascii():
+        if not SPANISH.isdisjoint(reading.text):
+            return next(iter(reading.words), "")
         strange = [word for word in reading.words if ord(word[0]) >= LATIN_ENDS and word.isalpha()]
         if 2 * len(strange) > len(reading.words):
             return strange[0]

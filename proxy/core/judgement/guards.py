@@ -14,7 +14,7 @@ from proxy.core.judgement.asking import ROOTS
 from proxy.core.judgement.aspects import aspect
 from proxy.core.judgement.foreign import foreign
 from proxy.core.judgement.measures import POUNDS
-from proxy.core.judgement.polarity import negation, opposite
+from proxy.core.judgement.polarity import made_up, negation, opposite
 from proxy.core.judgement.reading import Reading
 from proxy.core.judgement.residue import elsewhere, replaced, residue, shown
 from proxy.core.judgement.sentence import JOIN
@@ -86,12 +86,13 @@ def number(new: Reading, old: Reading) -> str | None:
 
 def _operator(new: Reading, old: Reading) -> str | None:
     """Something else is done to the numbers, or the same the other way round: `8 - 3`, `3 - 8`."""
-    for left, sign, right in sorted(new.operations - old.operations):
-        turned = (right, sign, left)
-        if sign not in COMMUTING and turned in old.operations and turned not in new.operations:
-            return f"operator {left} {sign} {right} != {' '.join(turned)}"
-    done = {(left, right): sign for left, sign, right in old.operations - new.operations}
-    for left, sign, right in sorted(new.operations - old.operations):
+    if not (new.operations and old.operations):
+        return None
+    ours, theirs = new.operations - old.operations, old.operations - new.operations
+    done = {(left, right): sign for left, sign, right in theirs}
+    for left, sign, right in sorted(ours):
+        if sign not in COMMUTING and (right, sign, left) in theirs:
+            return f"operator {left} {sign} {right} != {right} {sign} {left}"
         if (left, right) in done:
             return f"operator {left} {sign} {right} != {left} {done[left, right]} {right}"
     return _conflict("operator", new.operators, old.operators)
@@ -231,6 +232,8 @@ def owner(new: Reading, old: Reading) -> str | None:
 
 def _relative(one: Reading, other: Reading) -> str | None:
     """What is my neighbour's in the one, and mine in the other."""
+    if PERSONS.isdisjoint(one.owners):
+        return None
     mine = {(who, what) for who, what in other.holdings if who in OWN}
     for who, what in sorted(one.holdings - other.holdings - other.links):
         if who not in PERSONS:
@@ -277,7 +280,7 @@ def word(new: Reading, old: Reading) -> str | None:
     if new.names.issuperset(ours) and old.names.issuperset(theirs):
         ours = ours or elsewhere(spans[0], spans[1], new)
         theirs = theirs or elsewhere(spans[1], spans[0], old)
-    if ours and theirs:
+    if ours and theirs and not made_up(new, old):
         return f"word {shown(ours[0], new)} != {shown(theirs[0], old)}"
     return None
 

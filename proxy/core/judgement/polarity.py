@@ -75,6 +75,11 @@ def _at(reading: Reading, axis: int, pole: int) -> bool:
     return any((axis, pole) in places for places in reading.poles.values())
 
 
+def made_up(new: Reading, old: Reading) -> bool:
+    """Whether one side's negation is the other's opposite: `forgot`, `do not remember`."""
+    return _odd(new, old) != _odd(old, new) and flip(new, old) is not None
+
+
 def turned(new: Reading, old: Reading) -> bool:
     """Whether two comparisons name their ends the other way round: `A over B`, `B under A`."""
     if "than" not in new.roles or "than" not in old.roles:

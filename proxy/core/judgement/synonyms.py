@@ -142,7 +142,13 @@ kid child; tax levy; subject topic theme; folder directory; bug defect; crash fa
 downtime; signup enrolment registration; timetable schedule; fare price ticket; medicine drug;
 apartment flat; elevator lift; film movie; soccer football; vacation holiday; trousers pants;
 couch sofa; trash rubbish garbage waste; play portray; change different differ; become get turn
-grow; gray grey
+grow; grey gray; tyre tire; kerb curb; plough plow; cheque check; programme program; aluminium
+aluminum; draught draft; pyjamas pajamas; sceptic skeptic; sceptical skeptical; mould mold;
+mouldy moldy; moustache mustache; storey story; jewellery jewelry; catalogue catalog; dialogue
+dialog; analogue analog; maths math mathematics; omelette omelet; doughnut donut; cosy cozy;
+manoeuvre maneuver; oestrogen estrogen; oesophagus esophagus; foetus fetus; aesthetic esthetic;
+paediatric pediatric; paediatrician pediatrician; encyclopaedia encyclopedia; artefact artifact;
+axe ax; speciality specialty; mum mom; zed zee; licence license; practise practice
 """
 
 _ALIASES: Final = """

@@ -13,6 +13,7 @@ GUARDS = {guard.name: guard.veto for guard in ALL}
 
 STOPPED = [
     ("foreign", "Ist das Konto sicher?", "Ist das Konto nicht sicher?"),
+    ("foreign", "\u00bfPedro llama?", "\u00bfLlama Ana?"),
     ("foreign", "Wann ruft die Tante das Kind an?", "Wann ruft das Kind die Tante an?"),
     (
         "foreign",
@@ -226,6 +227,8 @@ PASSED = [
     ("word", "How long do rabbits live?", "How long do rabbit live?"),
     ("word", "How do people vote?", "How do pepole vote?"),
     ("word", "Is sulphur toxic?", "Is sulfur toxic?"),
+    ("word", "Paint the kerb", "Paint the curb"),
+    ("word", "I forgot where it is", "I do not remember where it is"),
     ("word", "Buy a car or rent a car?", "Buy a car or rent an auto?"),
     ("word", "Solve n + 1 = 2", "Find n if n + 1 = 2"),
     ("word", "Explain the theory", "Outline the theory"),
