@@ -28,6 +28,7 @@ from proxy.core.judgement.thresholds import calibration
 from proxy.core.judgement.weighing import weighed
 from proxy.core.model import Vector
 from proxy.embedding import onnx as embedding
+from proxy.modelfolder import Card
 from proxy.verifying import onnx as verifying
 
 SETTINGS: Final = ("floor", "alone", "verified")
@@ -53,13 +54,13 @@ class Models:
     """The embedder and the verifier that are shipped, and the numbers that belong to them."""
 
     def __init__(self) -> None:
-        card = embedding.Card.read(embedding.MINILM)
+        card = Card.read(embedding.MINILM)
         self._embedder = embedding.Model(embedding.MINILM, card)
         self._calibration = calibration(card.id)
         self._vectors: dict[str, Vector | None] = {}
-        judge = verifying.Card.read(verifying.SHIPPED)
+        judge = Card.read(verifying.SHIPPED)
         self._verifier = verifying.Model(verifying.SHIPPED, judge)
-        self._least = judge.min_probability
+        self._least = verifying.min_probability_of(judge)
         self.ids = (card.id, judge.id)
 
     def settings(self, new: str, old: str) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from proxy.embedding.memo import MemoEmbedder
-from proxy.embedding.onnx import MINILM, Card, Model, OnnxEmbedder
+from proxy.embedding.onnx import MINILM, Model, OnnxEmbedder
+from proxy.modelfolder import Card
 
 QUESTION = "How do I reset the password of my online bank account after losing my phone?"
 LONG = "word " * 126  # 128 tokens with the two special ones

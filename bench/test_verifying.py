@@ -8,8 +8,9 @@ from itertools import count
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from proxy.modelfolder import Card
 from proxy.verifying.memo import MemoVerifier
-from proxy.verifying.onnx import SHIPPED, Card, Model, OnnxVerifier
+from proxy.verifying.onnx import SHIPPED, Model, OnnxVerifier
 
 NEW = (
     "How do I safely migrate a large PostgreSQL 14 database from Amazon RDS to Google Cloud "

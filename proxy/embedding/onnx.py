@@ -12,91 +12,26 @@ Rules of the file:
 """
 
 import asyncio
-import re
 from collections import deque
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
-import orjson
-from tokenizers import Tokenizer
 
-from proxy.core.model import Vector, digest
+from proxy.core.model import Vector
 from proxy.errors import TierError
+from proxy.modelfolder import Card, load, says_something_else
 
 MINILM: Final = Path(__file__).parent.parent / "models" / "minilm"
 """all-MiniLM-L6-v2, int8, 384 dimensions: comes with the program."""
-
-MODEL_FILE: Final = "model.onnx"
-TOKENIZER_FILE: Final = "tokenizer.json"
-UNKNOWN: Final = "[UNK]"
-ID_CHARS: Final = 8
-"""Of the files' digest in an id: 32 bits tell builds of one model apart."""
 
 TOLERANCE: Final = 1e-3
 """How far from 1 a length may be: float32 over a few hundred numbers errs by far less."""
 
 PROBE: Final = "Are you there?"
-
-_DROPPED: Final = re.compile(
-    "[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f"  # control characters
-    "\ud800-\udfff\ufffd"  # what a broken decoder leaves
-    "\ue000-\uf8ff\U000f0000-\U0010ffff]"  # private use
-)
-"""Characters a BERT tokenizer leaves out without a trace; invisible ones that mean nothing stay."""
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """`card.json`: what a folder with a model holds.
-
-    Attributes:
-        name: Model and quantisation, the first part of the embedder's id.
-        dimension: Length of a vector.
-        max_tokens: The longest text it reads, special tokens included.
-        files: SHA-256 of each file, in hex, by file name.
-    """
-
-    name: str
-    dimension: int
-    max_tokens: int
-    files: Mapping[str, str]
-
-    @classmethod
-    def read(cls, folder: Path) -> "Card":
-        """The folder's card. Raises TierError when it is missing or says something else."""
-        path = folder / "card.json"
-        try:
-            found = orjson.loads(path.read_bytes())
-            files = {name: str(found["files"][name]) for name in (MODEL_FILE, TOKENIZER_FILE)}
-            return cls(str(found["name"]), int(found["dimension"]), int(found["max_tokens"]), files)
-        except OSError as error:
-            raise TierError(f"{path}: {error.strerror}") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise TierError(f"{path}: not a model's card: {error!r}") from error
-
-    @property
-    def id(self) -> str:
-        """The embedder's id: name, and a digest of weights and tokenizer."""
-        files = (self.files[MODEL_FILE].encode(), self.files[TOKENIZER_FILE].encode())
-        return f"{self.name}-{digest(*files)[:ID_CHARS]}"
-
-    def file(self, folder: Path, name: str) -> bytes:
-        """A file of the folder, whole and unchanged. Raises TierError when it is not."""
-        path = folder / name
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise TierError(f"{path}: {error.strerror}") from error
-        if sha256(content).hexdigest() != self.files[name]:
-            raise TierError(f"{path}: not the file its card names: damaged, or another build")
-        return content
 
 
 class Model:
@@ -112,15 +47,14 @@ class Model:
     """
 
     def __init__(self, folder: Path, card: Card, threads: int = 1) -> None:
-        weights = card.file(folder, MODEL_FILE)
-        words = card.file(folder, TOKENIZER_FILE)
-        try:
-            self._session = _session(weights, threads)
-            self._tokenizer = _tokenizer(words)
-        except Exception as error:  # both libraries raise classes of their own, and bare ones
-            raise TierError(f"{folder}: cannot be loaded: {error}") from error
+        loaded = load(folder, card, threads)
+        self._session, self._tokenizer, self._unknown = (
+            loaded.session,
+            loaded.tokenizer,
+            loaded.unknown,
+        )
         self._card = card
-        self._unknown = self._tokenizer.token_to_id(UNKNOWN)
+        self._dimension = dimension_of(card)
         self._special_tokens = self._tokenizer.num_special_tokens_to_add(is_pair=False)
         longest = max(map(len, self._tokenizer.get_vocab()))
         self._max_chars = card.max_tokens * (longest + 1)
@@ -132,9 +66,7 @@ class Model:
         characters than that allows is too long, or pads what it says. So a prompt of a megabyte
         keeps no worker busy.
         """
-        if len(text) > self._max_chars or not text or text.isspace():
-            return False
-        return _DROPPED.search(text) is None
+        return len(text) <= self._max_chars and not says_something_else(text)
 
     def vector(self, text: str) -> Vector | None:
         """Run one text that `may_read`. Raises TierError when the runtime fails."""
@@ -152,7 +84,7 @@ class Model:
         return self._checked(np.asarray(found))
 
     def _checked(self, found: npt.NDArray[Any]) -> Vector:
-        if found.shape != (1, self._card.dimension) or found.dtype != np.float32:
+        if found.shape != (1, self._dimension) or found.dtype != np.float32:
             raise TierError(f"{self._card.name}: gave {found.dtype} of shape {found.shape}")
         vector: Vector = found[0]
         # Written so that a NaN fails it too.
@@ -162,25 +94,9 @@ class Model:
         return vector
 
 
-def _session(weights: bytes, threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # The graph is written as it shall run; higher levels would fuse it into slower nodes.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    # A spinning thread takes the core that the event loop needs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # what goes wrong is raised as well
-    return ort.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
-
-
-def _tokenizer(words: bytes) -> Tokenizer:
-    tokenizer = Tokenizer.from_buffer(words)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    # A caller's "[SEP]" is five characters of text, not a command to the model.
-    tokenizer.encode_special_tokens = True
-    return tokenizer
+def dimension_of(card: Card) -> int:
+    """Length of the model's vectors. Raises TierError when the card does not say."""
+    return int(card.number("dimension"))
 
 
 @dataclass(slots=True, eq=False)
@@ -226,7 +142,7 @@ class OnnxEmbedder:
     @property
     def dimension(self) -> int:
         """Length of a vector. Raises TierError when the card cannot be read."""
-        return self._known().dimension
+        return dimension_of(self._known())
 
     def _known(self) -> Card:
         if self._card is None:

@@ -10,31 +10,19 @@ Rules of the file:
 """
 
 import asyncio
-import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime as ort
-import orjson
-from tokenizers import Tokenizer
 
-from proxy.core.model import digest
 from proxy.errors import TierError
+from proxy.modelfolder import Card, load, says_something_else
 
 SHIPPED: Final = Path(__file__).parent.parent / "models" / "verifier"
 """Made from MiniLM by `training/verifier`: comes with the program."""
-
-MODEL_FILE: Final = "model.onnx"
-TOKENIZER_FILE: Final = "tokenizer.json"
-UNKNOWN: Final = "[UNK]"
-ID_CHARS: Final = 8
-"""Of the files' digest in an id: 32 bits tell builds of one model apart."""
 
 MAX_CHARS: Final = 2000
 """Longer texts are not tokenised: no pair of them fits the model."""
@@ -45,64 +33,7 @@ MIN_PROBABILITY: Final = 0.5
 UNREAD: Final = 0.0
 """The probability of a pair that the model cannot read."""
 
-_DROPPED: Final = re.compile(
-    "[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f"  # control characters
-    "\ud800-\udfff\ufffd"  # what a broken decoder leaves
-    "\ue000-\uf8ff\U000f0000-\U0010ffff]"  # private use
-)
-"""Characters a BERT tokenizer leaves out without a trace."""
-
 PROBE: Final = "Are you there?"
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """`card.json`: what a folder with a verifier holds.
-
-    Attributes:
-        name: Model and quantisation, the first part of the verifier's id.
-        max_tokens: The longest pair it reads, special tokens included.
-        files: SHA-256 of each file, in hex, by file name.
-        min_probability: The probability these weights were calibrated to be accepted at.
-    """
-
-    name: str
-    max_tokens: int
-    files: Mapping[str, str]
-    min_probability: float = MIN_PROBABILITY
-
-    @classmethod
-    def read(cls, folder: Path) -> "Card":
-        """The folder's card. Raises TierError when it is missing or says something else."""
-        path = folder / "card.json"
-        try:
-            found = orjson.loads(path.read_bytes())
-            files = {name: str(found["files"][name]) for name in (MODEL_FILE, TOKENIZER_FILE)}
-            least = float(found.get("min_probability", MIN_PROBABILITY))
-            if not 0 < least <= 1:
-                raise TierError(f"{path}: min_probability {least:g} is not above 0 and at most 1")
-            return cls(str(found["name"]), int(found["max_tokens"]), files, least)
-        except OSError as error:
-            raise TierError(f"{path}: {error.strerror}") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise TierError(f"{path}: not a verifier's card: {error!r}") from error
-
-    @property
-    def id(self) -> str:
-        """The verifier's id: name, and a digest of weights and tokenizer."""
-        files = (self.files[MODEL_FILE].encode(), self.files[TOKENIZER_FILE].encode())
-        return f"{self.name}-{digest(*files)[:ID_CHARS]}"
-
-    def file(self, folder: Path, name: str) -> bytes:
-        """A file of the folder, whole and unchanged. Raises TierError when it is not."""
-        path = folder / name
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise TierError(f"{path}: {error.strerror}") from error
-        if sha256(content).hexdigest() != self.files[name]:
-            raise TierError(f"{path}: not the file its card names: damaged, or another build")
-        return content
 
 
 class Model:
@@ -117,15 +48,13 @@ class Model:
     """
 
     def __init__(self, folder: Path, card: Card) -> None:
-        weights = card.file(folder, MODEL_FILE)
-        words = card.file(folder, TOKENIZER_FILE)
-        try:
-            self._session = _session(weights)
-            self._tokenizer = _tokenizer(words)
-        except Exception as error:  # both libraries raise classes of their own, and bare ones
-            raise TierError(f"{folder}: cannot be loaded: {error}") from error
+        loaded = load(folder, card)
+        self._session, self._tokenizer, self._unknown = (
+            loaded.session,
+            loaded.tokenizer,
+            loaded.unknown,
+        )
         self._card = card
-        self._unknown = self._tokenizer.token_to_id(UNKNOWN)
 
     def probability(self, question: str, candidate: str) -> float:
         """Run one pair; `UNREAD` when it cannot be read. Raises TierError when the run fails."""
@@ -153,28 +82,15 @@ class Model:
 
 
 def _may_read(text: str) -> bool:
-    if len(text) > MAX_CHARS or not text or text.isspace():
-        return False
-    return _DROPPED.search(text) is None
+    return len(text) <= MAX_CHARS and not says_something_else(text)
 
 
-def _session(weights: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # The graph is written as it shall run; higher levels would fuse it into slower nodes.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 4  # what goes wrong is raised as well
-    return ort.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
-
-
-def _tokenizer(words: bytes) -> Tokenizer:
-    tokenizer = Tokenizer.from_buffer(words)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    # A caller's "[SEP]" is five characters of text, not the border between the questions.
-    tokenizer.encode_special_tokens = True
-    return tokenizer
+def min_probability_of(card: Card) -> float:
+    """What these weights were calibrated to be accepted at. Raises TierError when that is none."""
+    least = card.number("min_probability", MIN_PROBABILITY)
+    if not 0 < least <= 1:
+        raise TierError(f"{card.name}: min_probability {least:g} is not above 0 and at most 1")
+    return least
 
 
 class OnnxVerifier:
@@ -204,7 +120,7 @@ class OnnxVerifier:
     @property
     def min_probability(self) -> float:
         """What these weights were calibrated for. Raises TierError when the card is unreadable."""
-        return self._known().min_probability
+        return min_probability_of(self._known())
 
     def _known(self) -> Card:
         if self._card is None:
@@ -221,7 +137,9 @@ class OnnxVerifier:
             await self.verify(PROBE, [PROBE])
 
     def _load(self) -> Model:
-        return Model(self._folder, self._known())
+        card = self._known()
+        min_probability_of(card)
+        return Model(self._folder, card)
 
     async def close(self) -> None:
         """Let what runs end, drop what waits, and end the threads. `start` may follow."""

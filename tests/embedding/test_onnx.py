@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.core.model import Vector
-from proxy.embedding.onnx import MINILM, Card, Model, OnnxEmbedder
+from proxy.embedding.onnx import MINILM, Model, OnnxEmbedder
 from proxy.errors import TierError
+from proxy.modelfolder import Card
 
 QUESTIONS = [
     "How do I reset my password?",
