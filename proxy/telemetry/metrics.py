@@ -73,7 +73,7 @@ class Metrics:
             "stage_duration_seconds", "One stage of a request.", "stage"
         )
         self._probability = self._histogram(
-            "verifier_probability", "What it gave the likeliest neighbour.", buckets=SHARES
+            "verifier_probability", "What it gave the neighbour.", buckets=SHARES
         )
         self._upstream_failures = self._counter(
             "upstream_failures", "Calls the origin did not answer well.", "kind"

@@ -220,7 +220,7 @@ def test_a_neighbours_age_counts(asked: CacheRequest) -> None:
 
 
 def test_what_is_in_doubt_is_verified_before_anything_is_fetched() -> None:
-    """The nearest first, and alone: one run is enough where it serves."""
+    """The nearest, and no other: a lookup costs one run at most."""
     state = at_verify(NEAR, FAR)
     fetch = state.next(0.5, 0.5)
     assert state.wanted is NEAR
@@ -231,32 +231,12 @@ def test_what_is_in_doubt_is_verified_before_anything_is_fetched() -> None:
     assert (hit.similarity, hit.probability, hit.score) == (0.97, 0.5, 0.5)
 
 
-def test_the_next_is_verified_when_the_nearest_is_unlikely() -> None:
-    """A nearer neighbour that means something else does not hide the right one."""
-    state = at_verify(NEAR, FAR).next(0.49, 0.5)
-    assert isinstance(state, Verify)
-    fetch = state.next(0.9, 0.5)
-    assert isinstance(fetch, Fetch)
-    hit = fetch.next(entry(), NOW)
-
-    assert state.wanted is fetch.wanted is FAR
-    assert isinstance(hit, Hit)
-    assert (hit.similarity, hit.probability) == (0.91, 0.9)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "similarity"), [(0.31, 0.07, 0.97), (0.07, 0.31, 0.91)]
-)
-def test_none_likely_is_a_miss_that_tells_the_likeliest(
-    first: float, second: float, similarity: float
-) -> None:
-    """Similarity, probability and reason are those of one neighbour."""
-    state = at_verify(NEAR, FAR).next(first, 0.5)
-    assert isinstance(state, Verify)
-    miss = state.next(second, 0.5)
+def test_unlikely_is_a_miss_that_tells_how_unlikely() -> None:
+    """Similarity, probability and reason are those of the neighbour that was verified."""
+    miss = at_verify(NEAR, FAR).next(0.31, 0.5)
 
     assert isinstance(miss, Miss)
-    assert (miss.seen.similarity, miss.seen.probability) == (similarity, 0.31)
+    assert (miss.seen.similarity, miss.seen.probability) == (0.97, 0.31)
     assert miss.seen.reason == "verifier 0.31 < 0.50"
 
 
@@ -269,22 +249,17 @@ def test_no_number_is_not_enough() -> None:
 
 
 def test_a_verifier_that_does_not_answer_is_a_miss() -> None:
-    """Failed or late, it vouches for nothing, and is not asked about the next one either."""
-    first = at_verify(NEAR, FAR).next(None, 0.5)
-    second = at_verify(NEAR, FAR).next(0.3, 0.5)
-    assert isinstance(second, Verify)
-    later = second.next(None, 0.5)
+    """Failed or late, it vouches for nothing."""
+    miss = at_verify(NEAR, FAR).next(None, 0.5)
 
-    assert isinstance(first, Miss)
-    assert isinstance(later, Miss)
-    assert (first.seen.similarity, first.seen.reason) == (0.97, "not verified")
-    assert (later.seen.similarity, later.seen.probability) == (0.91, None)
-    assert later.seen.reason == "not verified"
-    assert first.seen.vector is VECTOR
+    assert isinstance(miss, Miss)
+    assert (miss.seen.similarity, miss.seen.probability) == (0.97, None)
+    assert miss.seen.reason == "not verified"
+    assert miss.seen.vector is VECTOR
 
 
 def test_the_same_text_needs_no_verifier() -> None:
-    """It is fetched first; only when its entry is gone are the others verified."""
+    """It is fetched, though another is nearer; when its entry is gone, that is a miss."""
     state = at_vector().next((NEAR, FAR), doubt_near_only)
     assert isinstance(state, Fetch)
     hit, gone = state.next(entry(), NOW), state.next(None, NOW)
@@ -292,18 +267,8 @@ def test_the_same_text_needs_no_verifier() -> None:
     assert state.wanted is FAR
     assert isinstance(hit, Hit)
     assert (hit.probability, hit.score) == (None, 0.91)
-    assert isinstance(gone, Verify)
-    assert gone.wanted is NEAR
-
-
-def test_a_verified_neighbour_that_is_gone_gives_way_to_the_next() -> None:
-    """Which is verified in its turn."""
-    fetch = at_verify(NEAR, FAR).next(0.9, 0.5)
-    assert isinstance(fetch, Fetch)
-    state = fetch.next(None, NOW)
-
-    assert isinstance(state, Verify)
-    assert (state.wanted, state.seen.reason) == (FAR, "neighbour gone")
+    assert isinstance(gone, Miss)
+    assert gone.seen.reason == "neighbour gone"
 
 
 def test_a_vetoed_neighbour_is_not_verified() -> None:
@@ -317,4 +282,4 @@ def test_a_vetoed_neighbour_is_not_verified() -> None:
     state = at_vector().next((NEAR, FAR), judge)
 
     assert isinstance(state, Verify)
-    assert state.doubtful == (FAR,)
+    assert state.wanted is FAR
