@@ -11,6 +11,7 @@ The map. A request goes down once and up once, and imports go down only:
     comparing   says whether two answers agree
     flights     one upstream call per key, however many callers wait
     storing     keeps an answer in every tier
+    backlog     what the shared tier could not take, until it can
     tiers, embedding, verifying, upstream, telemetry    every I/O library has its home here
     resilience  a part of the cache that fails or is late is "nothing found"
     ports       where the program meets its adapters

@@ -15,6 +15,9 @@ from proxy.ports import Observer
 
 T = TypeVar("T")
 
+CANCEL_EVERY_S = 1.0
+"""Between two cancellations of a task that goes on."""
+
 
 class Tasks:
     """Owns background tasks, by name, so that none is collected and no error is lost."""
@@ -40,11 +43,14 @@ class Tasks:
             self._observer.event("task_failed", task=task.get_name(), error=described(error))
 
     async def close(self) -> None:
-        """Cancel what is left, and wait until it is gone."""
-        for task in self._tasks:
-            task.cancel()
+        """Cancel what is left, and wait until it is gone.
+
+        A library may swallow a cancellation that comes while it connects, so it is said again.
+        """
         while self._tasks:
-            await asyncio.wait(self._tasks)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=CANCEL_EVERY_S)
 
 
 class Deadline:

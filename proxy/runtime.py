@@ -15,6 +15,7 @@ from typing import TextIO
 
 from proxy import experience as experiences
 from proxy.asking import Asker
+from proxy.backlog import Backlog, Drain
 from proxy.config import Config
 from proxy.core.admission import Action, Admission
 from proxy.core.directives import Limits
@@ -33,7 +34,7 @@ from proxy.telemetry.logs import Logs, open_logs
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.prices import Price, Prices
 from proxy.telemetry.tokens import TokenCounter
-from proxy.tiers.session import MemoryTier
+from proxy.tiers.session import MemoryTier, size_of
 from proxy.tiers.sqlite import SqliteTier
 from proxy.upkeep import Upkeep
 from proxy.upstream.client import HttpOrigin
@@ -52,6 +53,8 @@ class Runtime:
     store: Store
     flights: Flights
     upkeep: Upkeep
+    backlog: Backlog
+    drain: Drain
     session: SessionTier
     shared: SharedTier
     shared_stage: Stage
@@ -75,10 +78,16 @@ class Runtime:
         shared tier: once it has logged the removal, every fold of its log forgets too.
         """
         if dry_run:
-            return await self.shared.purge(selector, dry_run=True)
+            found = await self.shared.purge(selector, dry_run=True)
+            return tuple(dict.fromkeys((*found, *self.backlog.matching(selector))))
         self.flights.void(selector.ids)
-        await self.store.idle(Deadline(WRITE_S))
-        ids = await self.shared.purge(selector)
+        with self.backlog.held():
+            await self.store.idle(Deadline(WRITE_S))
+            await self.backlog.settled()
+            waiting = self.backlog.matching(selector)
+            self.backlog.drop(waiting)
+            found = await self.shared.purge(selector)
+        ids = tuple(dict.fromkeys((*found, *waiting)))
         self.session.purge(selector)
         self.session.drop(ids)
         await self.upkeep.catch_up()
@@ -111,10 +120,13 @@ async def open_runtime(config: Config, log: TextIO | None = None) -> AsyncIterat
         builder.counter.start()
         for name, work in runtime.upkeep.works().items():
             builder.tasks.run(name, work)
+        builder.tasks.run("drain", runtime.drain.keep_draining(config.cache.shared.poll_s))
         try:
             yield runtime
         finally:
-            await runtime.flights.drain(config.server.drain_s)
+            deadline = Deadline(config.server.drain_s)
+            await runtime.flights.drain(deadline.remaining)
+            await runtime.drain.close(deadline)
             await runtime.upkeep.stop()
 
 
@@ -139,8 +151,10 @@ class _Builder:
         built = self._semantic()
         semantic = built.semantic if built else None
         experience = self._experience(semantic)
-        upkeep = self._upkeep(session, shared, semantic)
-        store = self._store(session, (shared, shared_stage), semantic, upkeep)
+        backlog = self._backlog()
+        upkeep = self._upkeep(session, shared, semantic, backlog)
+        drain = self._drain(backlog, (shared, shared_stage), upkeep)
+        store = self._store(session, (shared, shared_stage), semantic, upkeep, backlog)
         search = Search(
             session,
             (shared, shared_stage),
@@ -163,6 +177,8 @@ class _Builder:
             store=store,
             flights=flights,
             upkeep=upkeep,
+            backlog=backlog,
+            drain=drain,
             session=session,
             shared=shared,
             shared_stage=shared_stage,
@@ -191,6 +207,7 @@ class _Builder:
         shared: tuple[SharedTier, Stage],
         semantic: Semantic | None,
         upkeep: Upkeep,
+        backlog: Backlog,
     ) -> Store:
         return Store(
             session,
@@ -201,10 +218,36 @@ class _Builder:
             clock=time.time,
             publish=upkeep.catch_up,
             count=self.counter.usage,
+            backlog=backlog,
+        )
+
+    def _backlog(self) -> Backlog:
+        chosen = self.config.cache.shared
+        backlog = Backlog(
+            max_entries=chosen.max_backlog,
+            max_bytes=chosen.max_backlog_bytes,
+            size_of=size_of,
+            observer=self.observer,
+        )
+        self.metrics.register_backlog(backlog.stats)
+        return backlog
+
+    def _drain(self, backlog: Backlog, shared: tuple[SharedTier, Stage], upkeep: Upkeep) -> Drain:
+        return Drain(
+            backlog,
+            shared,
+            catch_up=upkeep.catch_up,
+            clock=time.time,
+            observer=self.observer,
+            write_s=WRITE_S,
         )
 
     def _upkeep(
-        self, session: SessionTier, shared: SharedTier, semantic: Semantic | None
+        self,
+        session: SessionTier,
+        shared: SharedTier,
+        semantic: Semantic | None,
+        backlog: Backlog,
     ) -> Upkeep:
         cache = self.config.cache
         return Upkeep(
@@ -216,6 +259,7 @@ class _Builder:
             poll_s=cache.shared.poll_s,
             expire_s=cache.shared.expire_every_s,
             save_s=cache.vector.snapshot_every_s,
+            backlog=backlog,
         )
 
     def _gateway(
@@ -280,7 +324,9 @@ class _Builder:
                 log_records=chosen.max_log_records,
             )
         from proxy.tiers.redis import RedisTier  # noqa: PLC0415 - only where Redis is configured
+        from proxy.tiers.redisclient import Access, Tls  # noqa: PLC0415 - the same
 
+        password = chosen.sentinel_password
         return RedisTier(
             chosen.url.get_secret_value(),
             prefix=chosen.key_prefix,
@@ -289,6 +335,12 @@ class _Builder:
             log_records=chosen.max_log_records,
             timeout_s=chosen.timeout_ms / 1000,
             max_connections=chosen.max_connections,
+            access=Access(
+                Tls(**chosen.tls.model_dump()),
+                chosen.sentinel_user,
+                password.get_secret_value() if password else None,
+                chosen.client_name,
+            ),
         )
 
     def _semantic(self) -> Built | None:

@@ -1,7 +1,8 @@
 """Keep an answer: in the session tier at once, then in the shared tier, whose log feeds the index.
 
 Storing never delays a caller and never fails a request. It happens after the last byte has come,
-under a deadline of its own, and what fails is an event.
+under a deadline of its own, and what fails is an event. What the shared tier did not take waits in
+the backlog.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 
+from proxy.backlog import Backlog
 from proxy.core.freshness import Lifetimes
 from proxy.core.model import Answer, CacheRequest, Entry, Usage, Vector
 from proxy.ports import Clock, Embedder, SessionTier, SharedTier
@@ -32,6 +34,7 @@ class Store:
         write_s: How long storing one answer may take, seconds.
         publish: Brings the derived tiers up to the shared tier's change log.
         count: Counts tokens where the origin did not.
+        backlog: Keeps what the shared tier could not take.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Store:
         clock: Clock,
         publish: Callable[[], Awaitable[None]],
         count: Count,
+        backlog: Backlog,
     ) -> None:
         self._session = session
         self._shared, self._shared_stage = shared
@@ -54,6 +58,7 @@ class Store:
         self._clock = clock
         self._publish = publish
         self._count = count
+        self._backlog = backlog
         self._writing: dict[str, set[asyncio.Event]] = {}
 
     def keeps(self, request: CacheRequest, path: str) -> bool:
@@ -119,11 +124,15 @@ class Store:
         if entry.answer.usage is None:
             usage = await self._count(*texts())
             entry = replace(entry, answer=replace(entry.answer, usage=usage))
-        await self._shared_stage.ask(lambda: self._put(entry), deadline)
+        if await self._shared_stage.ask(lambda: self._put(entry), deadline):
+            await self._shared_stage.ask(self._publish, deadline)
+        else:
+            self._backlog.add(entry)
 
-    async def _put(self, entry: Entry) -> None:
+    async def _put(self, entry: Entry) -> bool:
+        await self._backlog.give_way(entry)
         await self._shared.put(entry)
-        await self._publish()
+        return True
 
     async def holds(self, entry: Entry) -> bool:
         """Whether the shared tier still has this very answer, neither removed nor replaced."""

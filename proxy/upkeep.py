@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from proxy.backlog import Backlog
 from proxy.core.model import ALL_TENANTS, Changes, Removed, Selector
 from proxy.errors import TierError
 from proxy.ports import Clock, Observer, SessionTier, SharedTier, VectorTier
@@ -27,6 +28,7 @@ class Upkeep:
         poll_s: How often to look for other processes' changes, seconds.
         expire_s: How often to drop what is past its time, seconds.
         save_s: How often to save the index, seconds.
+        backlog: Forgets what the log says is removed, before it is written; None for none.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Upkeep:
         poll_s: float = 1.0,
         expire_s: float = 60.0,
         save_s: float = 60.0,
+        backlog: Backlog | None = None,
     ) -> None:
         self._session = session
         self._shared = shared
@@ -49,6 +52,7 @@ class Upkeep:
         self._poll_s = poll_s
         self._expire_s = expire_s
         self._save_s = save_s
+        self._backlog = backlog
         self._position: str | None = None
         self._saved: str | None = None
         self._has_read = False
@@ -76,6 +80,8 @@ class Upkeep:
         removed = [change.id for change in changes.items if isinstance(change, Removed)]
         if removed:
             self._session.drop(removed)
+            if self._backlog is not None:
+                self._backlog.drop(removed)
         if self._vector is not None:
             await self._vector.apply(changes)
         self._position = changes.position

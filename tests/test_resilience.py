@@ -252,6 +252,28 @@ async def test_closing_ends_every_task(heard: Heard) -> None:
     assert heard.events == []
 
 
+async def test_a_task_that_missed_its_end(heard: Heard) -> None:
+    """It is told again: a library that swallows one cancellation holds nobody's exit up."""
+    tasks = Tasks(heard)
+    missed = 0
+
+    async def deaf() -> None:
+        nonlocal missed
+        while missed < 1:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                missed += 1
+        await asyncio.sleep(60)
+
+    tasks.run("deaf", deaf())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await tasks.close()
+
+    assert missed == 1
+
+
 def test_a_deadline_runs_down() -> None:
     """It is never negative, and fair while half of it is left."""
     assert 0 < Deadline(10).remaining <= 10

@@ -19,6 +19,7 @@ from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
 from proxy.upkeep import Upkeep
 from tests.core.builders import request
+from tests.support.backlogs import backlog_of
 from tests.support.ports import FixedVerifier, HashEmbedder, Heard
 from tests.tiers.builders import FakeClock
 
@@ -75,6 +76,7 @@ class Parts:
             clock=clock,
             publish=self.upkeep.catch_up,
             count=self._count,
+            backlog=backlog_of(heard),
         )
         semantic = Semantic(
             embedder,

@@ -14,6 +14,7 @@ from proxy.storing import Store
 from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
 from tests.core.builders import request
+from tests.support.backlogs import backlog_of
 from tests.support.ports import HashEmbedder, Heard
 from tests.support.waiting import until
 from tests.tiers.builders import FakeClock
@@ -36,6 +37,7 @@ class Parts:
         self.hold = asyncio.Event()
         self.hold.set()
         self.shared_stage = Stage("shared", self.shared.start, tasks=tasks, observer=heard)
+        self.backlog = backlog_of(heard)
         embed_stage = Stage("embedder", self.embedder.start, tasks=tasks, observer=heard)
         self.store = Store(
             self.session,
@@ -46,6 +48,7 @@ class Parts:
             clock=self.clock,
             publish=self._publish,
             count=self._count,
+            backlog=self.backlog,
         )
 
     async def _publish(self) -> None:
@@ -221,3 +224,58 @@ async def test_a_publication_that_fails(parts: Parts) -> None:
     entry = await parts.put()
 
     assert await parts.shared.get(entry.scope, entry.id) is not None
+
+
+async def test_what_the_shared_tier_did_not_take_waits(tmp_path: Path) -> None:
+    """Whole, with its vector and its tokens: it is written as it would have been."""
+    heard = Heard()
+    tasks = Tasks(heard)
+    parts = Parts(tmp_path / "x.db", tasks, heard)  # not started
+    entry = await parts.put(Answer(b"{}"))
+    await tasks.close()
+
+    with parts.backlog.taken(parts.clock()) as waiting:
+        assert waiting is not None
+        assert waiting.id == entry.id
+        assert waiting.vector is not None
+        assert waiting.answer.usage == Usage(7, 8, estimated=True)
+    assert parts.published == 0
+
+
+async def test_what_it_took_does_not_wait(parts: Parts) -> None:
+    """Nor does an older answer to the same request, which would come after the newer one."""
+    older = await parts.put()
+    parts.backlog.add(older)
+    parts.clock.now += 1
+    newer = await parts.put()
+    found = await parts.shared.get(newer.scope, newer.id)
+
+    assert len(parts.backlog) == 0
+    assert found is not None
+    assert found.created_at == newer.created_at
+
+
+async def test_a_publication_that_fails_lets_nothing_wait(parts: Parts) -> None:
+    """The answer is stored: it is not to be written again."""
+
+    async def fail() -> None:
+        raise TierError("index")
+
+    parts.store._publish = fail
+    await parts.put()
+
+    assert len(parts.backlog) == 0
+
+
+async def test_a_newer_answer_waits_for_the_older_on_its_way(parts: Parts) -> None:
+    """So the older one cannot land last."""
+    older = parts.store.keep(request(), ANSWER, PATH)
+    parts.backlog.add(older)
+    async with asyncio.TaskGroup() as group:
+        with parts.backlog.taken(parts.clock()):
+            writing = group.create_task(parts.put(semantic=False))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert await parts.shared.get(older.scope, older.id) is None
+            assert not writing.done()
+    assert await parts.shared.get(older.scope, older.id) is not None

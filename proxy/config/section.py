@@ -105,7 +105,7 @@ class SecretUrl(Secret[str]):
 
     def _display(self) -> str:
         text = _QUERY_PASSWORD.sub(rf"\1{HIDDEN}", self.get_secret_value())
-        netloc = split_url(text).netloc
+        netloc = urlsplit(text).netloc  # several hosts have no one port that could be checked
         user, _, host = netloc.rpartition("@")
         name, colon, _ = user.partition(":")
         return text.replace(netloc, f"{name}:{HIDDEN}@{host}", 1) if colon else text

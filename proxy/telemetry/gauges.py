@@ -1,4 +1,4 @@
-"""Values that are asked for when somebody scrapes: how full a tier is, which parts are degraded.
+"""Values asked for when somebody scrapes: how full a tier is, what waits, which parts are degraded.
 
 A callable that fails leaves its series out of this scrape; the others are still served.
 """
@@ -13,10 +13,18 @@ Readings = Callable[[], Mapping[str, float]]
 EVICTED = "evicted_"
 """A stat of that beginning counts evictions by the cause that follows."""
 
+DROPPED = "dropped_"
+"""A stat of that beginning counts what left the backlog unwritten, by the cause that follows."""
+
 _TIER_GAUGES = {
     "entries": "Entries the tier holds.",
     "bytes": "Bytes the tier holds.",
     "scopes": "Scopes the tier has entries of.",
+}
+
+_BACKLOG_GAUGES = {
+    "entries": "Answers that wait for the shared tier.",
+    "bytes": "Bytes of answers that wait for the shared tier.",
 }
 
 
@@ -26,6 +34,7 @@ class Gauges(Collector):
     def __init__(self) -> None:
         self._tiers: dict[str, Readings] = {}
         self._parts: Readings | None = None
+        self._backlog: Readings | None = None
 
     def add_tier(self, tier: str, readings: Readings) -> None:
         """A tier's `stats`; a second callable for a tier replaces the first."""
@@ -34,6 +43,10 @@ class Gauges(Collector):
     def set_parts(self, readings: Readings) -> None:
         """Part -> 1 when requests go past it, else 0."""
         self._parts = readings
+
+    def set_backlog(self, readings: Readings) -> None:
+        """The `stats` of what waits for the shared tier."""
+        self._backlog = readings
 
     def describe(self) -> list[Metric]:
         """Nothing: a registry that asked for names would call the tiers before they are up."""
@@ -50,6 +63,7 @@ class Gauges(Collector):
             yield gauge
         yield self._evictions(stats)
         yield self._open_breakers()
+        yield from self._waiting()
 
     def _evictions(self, stats: Mapping[str, Mapping[str, float]]) -> Metric:
         counter = CounterMetricFamily(
@@ -70,6 +84,23 @@ class Gauges(Collector):
         for part, is_open in _read(self._parts).items():
             gauge.add_metric([part], is_open)
         return gauge
+
+    def _waiting(self) -> Iterator[Metric]:
+        values = _read(self._backlog)
+        for stat, text in _BACKLOG_GAUGES.items():
+            yield GaugeMetricFamily(f"reprise_backlog_{stat}", text, values.get(stat))
+        yield CounterMetricFamily(
+            "reprise_backlog_drained",
+            "Answers the shared tier has taken late.",
+            values.get("drained"),
+        )
+        dropped = CounterMetricFamily(
+            "reprise_backlog_dropped", "Answers it was never given, by cause.", labels=["cause"]
+        )
+        for stat, value in values.items():
+            if stat.startswith(DROPPED):
+                dropped.add_metric([stat.removeprefix(DROPPED)], value)
+        yield dropped
 
 
 def _read(readings: Readings | None) -> Mapping[str, float]:

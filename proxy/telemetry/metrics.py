@@ -119,6 +119,10 @@ class Metrics:
         """Show at every scrape which parts are degraded: part -> 1 or 0."""
         self._gauges.set_parts(readings)
 
+    def register_backlog(self, readings: Readings) -> None:
+        """Show at every scrape what waits for the shared tier: `Backlog.stats`."""
+        self._gauges.set_backlog(readings)
+
     def register_audits(self, readings: Audits) -> None:
         """Show at every scrape what audits say, by namespace."""
         self.registry.register(AuditGauges(readings, Names().bounded))

@@ -25,10 +25,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import orjson
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from proxy.core.model import Added, Answer, Changes, Entry, Removed, Selector
@@ -36,6 +33,7 @@ from proxy.errors import TierError
 from proxy.ports import Clock
 from proxy.tiers import OnEvent
 from proxy.tiers.codec import CodecError, decode, encode
+from proxy.tiers.redisclient import Access, Client, client
 
 PAGE: Final = 256
 """Entries a script removes: the server does nothing else meanwhile."""
@@ -98,17 +96,17 @@ return #over
 
 
 class RedisTier:
-    """A `SharedTier` on a standalone Redis 6.2 or newer.
+    """A `SharedTier` on a Redis 6.2 or newer, standalone or under Sentinel.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`; TLS options go in its query.
+        url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `rediss+sentinel://`.
         prefix: Begins every key.
         clock: The time now.
         on_event: Hears `entry_unreadable`.
         log_records: Change log records kept; a reader further behind starts anew.
-        timeout_s: Longest wait for one answer, and for a free connection.
-        connect_timeout_s: Longest wait for a new connection; `timeout_s` when None.
+        timeout_s: Longest wait for one answer, for a new connection, and for a free one.
         max_connections: Most connections; further commands wait for one.
+        access: Certificates, the sentinels' password, and the name connections have.
     """
 
     def __init__(
@@ -120,50 +118,43 @@ class RedisTier:
         on_event: OnEvent,
         log_records: int = 100_000,
         timeout_s: float = 1.0,
-        connect_timeout_s: float | None = None,
         max_connections: int = 32,
+        access: Access = Access(),  # noqa: B008 - it is frozen
     ) -> None:
         self._url = url
         self._clock = clock
         self._on_event = on_event
         self._log_records = max(1, log_records)
         self._timeout_s = timeout_s
-        self._connect_timeout_s = connect_timeout_s or timeout_s
         self._max_connections = max_connections
+        self._access = access
         group = f"{prefix}:{{0}}:"
         self._entry_prefix = f"{group}e:"
         self._about, self._kept = f"{group}about", f"{group}kept"
         self._vectors, self._log = f"{group}vectors", f"{group}log"
         self._keys = (self._about, self._kept, self._vectors, self._log)
-        self._client: Redis | None = None
+        self._client: Client | None = None
 
     async def start(self) -> None:
         """Connect, or prove that the server answers. Raises TierError when it does not."""
         with _mapped():
             if self._client is None:
-                self._client = Redis.from_pool(self._pool())
+                made = await client(
+                    self._url,
+                    self._access,
+                    timeout_s=self._timeout_s,
+                    max_connections=self._max_connections,
+                )
+                # Of two starts at once the first made it; a client never used holds nothing.
+                self._client = self._client or made
             await self._ask("PING")
-
-    def _pool(self) -> BlockingConnectionPool:
-        # One retry at once, for a pooled connection that the server has closed; never for a
-        # time-out, which would double what a dead server costs.
-        return BlockingConnectionPool.from_url(
-            self._url,
-            max_connections=self._max_connections,
-            timeout=self._timeout_s,
-            socket_timeout=self._timeout_s,
-            socket_connect_timeout=self._connect_timeout_s,
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-            driver_info=None,  # naming itself, the library would look its version up on disk
-            protocol=2,  # our commands answer alike in both, and every proxy speaks it
-        )
 
     async def close(self) -> None:
         """Close all connections; a tier never started is a no-op."""
-        client, self._client = self._client, None
-        if client is not None:
+        closing, self._client = self._client, None
+        if closing is not None:
             with _mapped():
-                await client.aclose()
+                await closing.close()
 
     async def get(self, scope: str, key: str) -> Entry | None:
         """The entry of this key if it is in this scope and not past `kept_until`."""
@@ -307,7 +298,7 @@ class RedisTier:
     def _redis(self) -> Redis:
         if self._client is None:
             raise TierError("redis: not started")
-        return self._client
+        return self._client.redis
 
     async def _ask(self, *command: Any) -> Any:  # noqa: ANN401 - as Redis answers
         return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]

@@ -127,7 +127,31 @@ def test_config_names_the_file(file: Path, tmp_path: Path) -> None:
         ),
         (
             "cache: {shared: {url: 'mysql://h'}}",
-            "cache.shared.url: must start with sqlite:///, redis://, rediss:// or unix://",
+            "cache.shared.url: must start with sqlite:///, redis://, redis+sentinel:// or unix://",
+        ),
+        (
+            "cache: {shared: {url: 'redis+sentinel://h:1,h:99999/main'}}",
+            "cache.shared.url: must be redis+sentinel://host:26379,host:26379/service/0",
+        ),
+        (
+            "cache: {shared: {url: 'redis+sentinel://h:1'}}",
+            "cache.shared.url: must be redis+sentinel://host:26379,host:26379/service/0",
+        ),
+        (
+            "cache: {shared: {url: 'redis://h', tls: {ca: ca.pem}}}",
+            "cache.shared.tls: needs a url with rediss://",
+        ),
+        (
+            "cache: {shared: {url: 'rediss://h?ssl_cert_reqs=none', tls: {ca: ca.pem}}}",
+            "cache.shared.tls: excludes ssl_ options in url",
+        ),
+        (
+            "cache: {shared: {url: 'rediss://h', tls: {key: key.pem}}}",
+            "cache.shared.tls.key: needs certificate",
+        ),
+        (
+            "cache: {shared: {url: 'redis://h', sentinel_password: x}}",
+            "cache.shared.sentinel_password: needs a url with redis+sentinel://",
         ),
         (
             "cache: {shared: {url: 'sqlite://file.db'}}",

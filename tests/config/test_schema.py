@@ -122,6 +122,7 @@ def test_speaks_the_core_s_words() -> None:
         ("sqlite:////var/x.db", "/var/x.db"),
         ("redis://h:6379/0", None),
         ("unix:///run/redis.sock", None),
+        ("redis+sentinel://h:1,g:2/main/0", None),
     ],
 )
 def test_sqlite_path(url: str, path: str | None) -> None:

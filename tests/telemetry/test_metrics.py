@@ -230,6 +230,8 @@ def test_documented(metrics: Metrics) -> None:
     metrics.register_gauges("t", lambda: dict.fromkeys(("entries", "bytes", "scopes"), 1.0))
     metrics.register_gauges("u", lambda: {"evicted_ttl": 1.0})
     metrics.register_breakers(lambda: {"shared": 0.0})
+    waiting = {"entries": 1.0, "bytes": 2.0, "drained": 3.0, "dropped_full": 4.0}
+    metrics.register_backlog(lambda: waiting)
     served = set()
     for family in metrics.registry.collect():
         if family.name.startswith("reprise_"):

@@ -1,8 +1,7 @@
 """What holds for Redis alone; the rest is the contract in test_shared.py."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
@@ -12,6 +11,7 @@ from proxy.core.model import Selector
 from proxy.errors import TierError
 from proxy.tiers.redis import RedisTier
 from tests.support.servers import RedisServer, free_port
+from tests.support.waiting import until_async
 from tests.tiers.builders import Events, FakeClock, Fold, entry
 
 
@@ -34,15 +34,6 @@ async def tier(
     await built.start()
     yield built
     await built.close()
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[RedisServer]:
-    """A server that a test may kill."""
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.kill()
 
 
 def _lone(server: RedisServer, clock: FakeClock, events: Events) -> RedisTier:
@@ -228,6 +219,44 @@ async def test_a_hanging_server_is_a_tier_error_in_time(
     assert await tier.get("s", "k") is None
 
     await tier.close()
+
+
+async def test_a_server_that_hangs_up_is_not_stormed(clock: FakeClock, events: Events) -> None:
+    """A call tries a few times, with pauses, and fails in time; the next does no more."""
+    calls = 0
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"redis://127.0.0.1:{port}"
+        tier = RedisTier(url, prefix="p", clock=clock, on_event=events)
+        for _ in range(3):
+            before = calls
+            async with asyncio.timeout(1):
+                with pytest.raises(TierError, match="redis: "):
+                    await tier.start()
+
+            assert 1 <= calls - before <= 3 * 3
+        await tier.close()
+
+
+async def test_starts_at_once_share_a_client(
+    redis_server: RedisServer, raw: Redis, clock: FakeClock, events: Events
+) -> None:
+    """Whoever comes first connects, and `close` leaves no connection behind."""
+    tier = _lone(redis_server, clock, events)
+    before = len(await raw.client_list())
+    await asyncio.gather(*(tier.start() for _ in range(5)))
+    await tier.close()
+
+    async def is_gone() -> bool:
+        return len(await raw.client_list()) == before
+
+    await until_async(is_gone, "the end of its connections")
 
 
 async def test_a_server_that_was_never_there(clock: FakeClock, events: Events) -> None:

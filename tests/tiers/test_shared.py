@@ -20,7 +20,7 @@ from tests.tiers.builders import Events, FakeClock, Fold, added, entry, scope
 Make = Callable[..., SharedTier]
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "sentinel"])
 def make(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, events: Events) -> Make:
     """Builds tiers, not started, that all open one store; `where` names another store."""
     if request.param == "sqlite":
@@ -32,9 +32,12 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, event
         return sqlite
     server = request.getfixturevalue("redis_server")
     server.ask("FLUSHALL")
+    url = server.url
+    if request.param == "sentinel":
+        url = f"redis+sentinel://127.0.0.1:{request.getfixturevalue('sentinel_server').port}/main"
 
     def redis(where: str = "cache", **options: Any) -> SharedTier:
-        return RedisTier(server.url, prefix=where, clock=clock, on_event=events, **options)
+        return RedisTier(url, prefix=where, clock=clock, on_event=events, **options)
 
     return redis
 
