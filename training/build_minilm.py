@@ -206,23 +206,20 @@ def tokenizer(folder: Path) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def write(folder: Path, target: Path) -> None:
-    model = build(read_weights(folder), quantised=True).SerializeToString(deterministic=True)
-    words = tokenizer(folder)
-    card = {
-        "name": NAME,
-        "dimension": DIMENSION,
-        "max_tokens": MAX_TOKENS,
+def write(model: onnx.ModelProto, words: bytes, target: Path, facts: dict[str, object]) -> None:
+    """The folder of a model: graph, tokenizer, and a card with these facts and their digests."""
+    graph = model.SerializeToString(deterministic=True)
+    card = facts | {
         "files": {
-            "model.onnx": sha256(model).hexdigest(),
+            "model.onnx": sha256(graph).hexdigest(),
             "tokenizer.json": sha256(words).hexdigest(),
         },
     }
     target.mkdir(parents=True, exist_ok=True)
-    (target / "model.onnx").write_bytes(model)
+    (target / "model.onnx").write_bytes(graph)
     (target / "tokenizer.json").write_bytes(words)
     (target / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(card | {"bytes": len(model)}, indent=2))
+    print(json.dumps(card | {"bytes": len(graph)}, indent=2))
 
 
 def main() -> None:
@@ -230,7 +227,10 @@ def main() -> None:
     parser.add_argument("--source", help="folder with model.safetensors and tokenizer.json")
     parser.add_argument("--target", type=Path, default=TARGET)
     options = parser.parse_args()
-    write(source(options.source), options.target)
+    folder = source(options.source)
+    facts: dict[str, object] = {"name": NAME, "dimension": DIMENSION, "max_tokens": MAX_TOKENS}
+    model = build(read_weights(folder), quantised=True)
+    write(model, tokenizer(folder), options.target, facts)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import asyncio
 import base64
 import math
 from typing import Final
-from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ import openai
 
 from proxy.core.model import Vector
 from proxy.errors import ConfigError, TierError
+from proxy.openaiserver import connect, headers_for, name_of
 
 PUBLISHED: Final = {
     "text-embedding-3-small": 1536,
@@ -94,17 +94,14 @@ class OpenAiEmbedder:
         self._client: openai.AsyncOpenAI | None = None
         self._names_length: bool | None = None
         self._starting = asyncio.Lock()
-        # The client would take these two from the environment as well.
-        self._headers = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
-        if api_key is None:
-            self._headers["Authorization"] = openai.Omit()
+        self._headers = headers_for(api_key)
         self.refused = 0
         """Texts the server would not embed."""
 
     @property
     def id(self) -> str:
         """Model, length of a vector, and server."""
-        return f"openai:{self._model}:{self._dimension}:{_server(self._base_url)}"
+        return f"openai:{self._model}:{self._dimension}:{name_of(self._base_url)}"
 
     @property
     def dimension(self) -> int:
@@ -119,7 +116,6 @@ class OpenAiEmbedder:
         """
         async with self._starting:
             if self._client is None:
-                # In a thread: making a client reads the trusted certificates from disk.
                 self._client = await asyncio.to_thread(self._connect)
             if self._names_length is None:
                 self._names_length = await self._must_name_length(self._client)
@@ -127,14 +123,8 @@ class OpenAiEmbedder:
                 await self._ask(self._client, PROBE, names_length=self._names_length)
 
     def _connect(self) -> openai.AsyncOpenAI:
-        # Never None: the client would take the key from the environment, and so send one server's
-        # credentials to another.
-        return openai.AsyncOpenAI(
-            base_url=self._base_url,
-            api_key=self._api_key or "none",
-            admin_api_key="",
-            timeout=self._timeout_s,
-            max_retries=self._max_retries,
+        return connect(
+            self._base_url, self._api_key, timeout_s=self._timeout_s, max_retries=self._max_retries
         )
 
     async def _must_name_length(self, client: openai.AsyncOpenAI) -> bool:
@@ -204,13 +194,6 @@ class OpenAiEmbedder:
                 f"{self._model}: gave a vector of length {vector.size}, not {self._dimension}"
             )
         return vector
-
-
-def _server(base_url: str) -> str:
-    """Host, port and path: what tells servers apart, without a user's name or password."""
-    parts = urlsplit(base_url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.hostname or ''}{port}{parts.path.rstrip('/')}"
 
 
 def _vector(answer: object) -> Vector:

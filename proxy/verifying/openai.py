@@ -11,7 +11,6 @@ Rules of the file:
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import openai
 
@@ -20,6 +19,7 @@ from proxy.core.conversation.turns import Turn
 from proxy.core.judgement.opinion import OTHER_ANSWER, SAME_ANSWER, Opinion
 from proxy.core.judgement.prompt import QUESTIONS, Task, may_ask, messages, read_reply
 from proxy.errors import TierError
+from proxy.openaiserver import connect, headers_for, name_of
 
 REFUSALS: Final = frozenset({400, 413, 422})
 """Statuses that speak of the pair: its content, mostly. What speaks of the model or its settings
@@ -77,17 +77,12 @@ class OpenAiJudge:
         self._client: openai.AsyncOpenAI | None = None
         self._manner: Manner | None = None
         self._starting = asyncio.Lock()
-        # The client would take these two from the environment as well.
-        self._headers = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
-        if api_key is None:
-            self._headers["Authorization"] = openai.Omit()
+        self._headers = headers_for(api_key)
 
     @property
     def id(self) -> str:
         """Model and server."""
-        parts = urlsplit(self._base_url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"openai:{self._model}:{parts.hostname or ''}{port}{parts.path.rstrip('/')}"
+        return f"openai:{self._model}:{name_of(self._base_url)}"
 
     async def start(self) -> None:
         """Prove that the model judges, and learn how it wants to be asked: one or two calls.
@@ -97,7 +92,6 @@ class OpenAiJudge:
         """
         async with self._starting:
             if self._client is None:
-                # In a thread: making a client reads the trusted certificates from disk.
                 self._client = await asyncio.to_thread(self._connect)
             if self._manner is None:
                 self._manner = await self._learn_manner(self._client)
@@ -105,15 +99,7 @@ class OpenAiJudge:
                 await self._prove(self._client, self._manner)
 
     def _connect(self) -> openai.AsyncOpenAI:
-        # Never None: the client would take the key from the environment, and so send one server's
-        # credentials to another.
-        return openai.AsyncOpenAI(
-            base_url=self._base_url,
-            api_key=self._api_key or "none",
-            admin_api_key="",
-            timeout=self._timeout_s,
-            max_retries=0,
-        )
+        return connect(self._base_url, self._api_key, timeout_s=self._timeout_s, max_retries=0)
 
     async def _learn_manner(self, client: openai.AsyncOpenAI) -> Manner:
         try:

@@ -11,15 +11,9 @@ from proxy.core.judgement.opinion import Opinion
 from proxy.core.judgement.prompt import messages
 from proxy.errors import TierError
 from proxy.verifying.openai import OpenAiJudge
-from tests.support.judging import Json, JudgeServer, judge_server, no, said, status, yes
+from tests.support.judging import Json, JudgeServer, no, said, status, yes
 
 A, B = "How do I reset my password?", "I forgot my password, what now?"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[JudgeServer]:
-    async with judge_server() as running:
-        yield running
 
 
 def build(server: JudgeServer, **changes: Any) -> OpenAiJudge:

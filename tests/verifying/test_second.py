@@ -17,23 +17,12 @@ from proxy.verifying.calls import MOST_AT_ONCE
 from proxy.verifying.openai import OpenAiJudge
 from proxy.verifying.second import SecondJudge, Terms
 from proxy.verifying.verdicts import VerdictFile
-from tests.support.judging import JudgeServer, judge_server, no, said, status, yes
+from tests.support.judging import JudgeServer, no, said, status, yes
 from tests.support.ports import Heard
 from tests.support.waiting import until
 
 A, B = "How do I reset my password?", "I forgot my password, what now?"
 PATIENT = Terms(calls_per_minute=1000, timeout_s=5, wait_s=5, remembered=100)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[JudgeServer]:
-    async with judge_server() as running:
-        yield running
-
-
-@pytest.fixture
-def heard() -> Heard:
-    return Heard()
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from proxy.telemetry.logs import Logs, open_logs
 from proxy.verifying.openai import LONG, OpenAiJudge
 from proxy.verifying.second import SecondJudge, Terms
 from proxy.verifying.writer import CheckedWriter
-from tests.support.judging import JudgeServer, judge_server, no, said, status, writes, yes
+from tests.support.judging import JudgeServer, no, said, status, writes, yes
 from tests.support.ports import Heard
 from tests.support.waiting import until
 
@@ -26,17 +26,6 @@ PATIENT = Terms(calls_per_minute=1000, timeout_s=5, wait_s=5, remembered=100)
 
 def talk(first: str = "What is the water cycle?", last: str = "What is evaporation?") -> list[Turn]:
     return [Turn("user", first), Turn("assistant", "Rain."), Turn("user", last)]
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[JudgeServer]:
-    async with judge_server() as running:
-        yield running
-
-
-@pytest.fixture
-def heard() -> Heard:
-    return Heard()
 
 
 @asynccontextmanager

@@ -6,9 +6,7 @@ The backbone is written by `build_minilm.py`, whose choices hold here too; the h
 """
 
 import argparse
-import json
 import sys
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ from safetensors.numpy import load_file
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from build_minilm import CONTRIB, Floats, Graph, layer, tokenizer
+from build_minilm import CONTRIB, Floats, Graph, layer, tokenizer, write
 
 TARGET = Path(__file__).parent.parent.parent / "proxy" / "models" / "verifier"
 NAME = "minilm-verifier-int8"
@@ -113,26 +111,6 @@ def build(weights: dict[str, Floats], *, quantised: bool) -> onnx.ModelProto:
     )
 
 
-def write(weights: Path, minilm: Path, target: Path, *, quantised: bool) -> None:
-    found = dict(load_file(weights))
-    model = build(found, quantised=quantised).SerializeToString(deterministic=True)
-    words = tokenizer(minilm)
-    card = {
-        "name": NAME,
-        "max_tokens": MAX_TOKENS,
-        "min_probability": MIN_PROBABILITY,
-        "files": {
-            "model.onnx": sha256(model).hexdigest(),
-            "tokenizer.json": sha256(words).hexdigest(),
-        },
-    }
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "model.onnx").write_bytes(model)
-    (target / "tokenizer.json").write_bytes(words)
-    (target / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(card | {"bytes": len(model)}, indent=2))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True)
@@ -140,7 +118,13 @@ def main() -> None:
     parser.add_argument("--target", type=Path, default=TARGET)
     parser.add_argument("--fp32", action="store_true", help="not quantised, to compare with")
     options = parser.parse_args()
-    write(options.weights, options.minilm, options.target, quantised=not options.fp32)
+    model = build(dict(load_file(options.weights)), quantised=not options.fp32)
+    facts: dict[str, object] = {
+        "name": NAME,
+        "max_tokens": MAX_TOKENS,
+        "min_probability": MIN_PROBABILITY,
+    }
+    write(model, tokenizer(options.minilm), options.target, facts)
 
 
 if __name__ == "__main__":
