@@ -6,12 +6,14 @@ BIN    := $(VENV)/bin
 LOCK   := deploy/requirements/dev.txt
 READY  := $(VENV)/.ready
 DATA   ?= ../shared/data
+OTHERS := .clients
+SUITES := build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check fmt bench eval lock clean
+.PHONY: help setup run demo test test-clients test-conformance test-real check fmt bench eval lock clean
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with the locked dependencies
 
@@ -29,6 +31,35 @@ demo: $(READY) ## Watch hits and misses against a scripted origin, with no key a
 
 test: $(READY) ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-clients: $(READY) $(OTHERS)/current/.ready $(OTHERS)/older/.ready $(OTHERS)/node/.ready ## Drive real clients, each by a miss and a hit (docs/clients.md)
+	@cp tests/clients/drivers/*.mjs $(OTHERS)/node/
+	$(BIN)/python -m tests.clients $(OTHERS) $(ARGS)
+
+# Clients need other versions than the program: they get environments of their own. The one in
+# `current` brings Node.
+$(OTHERS)/%/.ready: tests/clients/requirements/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+$(OTHERS)/node/.ready: tests/clients/package.json tests/clients/package-lock.json $(OTHERS)/current/.ready
+	mkdir -p $(@D)
+	cp tests/clients/package.json tests/clients/package-lock.json $(@D)/
+	cd $(@D) && PATH="$(CURDIR)/$(OTHERS)/current/bin:$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+test-conformance: $(READY) $(SUITES)/conformance/.ready ## Run others' test suites before the proxy and its origin (docs/conformance.md)
+	$(BIN)/python -m tests.conformance $(SUITES)/conformance $(ARGS)
+
+test-real: $(READY) $(SUITES)/real/.ready ## Ask a real model through the proxy; fetches 360 MB the first time (docs/conformance.md)
+	$(BIN)/python -m tests.real $(SUITES)/real
+
+# The suites and the model's server are programs of their own, not libraries of the tests.
+$(SUITES)/%/.ready: tests/%/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
 
 check: $(READY) ## Lint, types, architecture, tests: what CI runs
 	$(BIN)/ruff format --check .
@@ -52,5 +83,5 @@ lock: ## Write the locks anew (needs uv on the PATH)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -o deploy/requirements/dev.txt
 
 clean: ## Remove the environment, caches and local data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks data
+	rm -rf $(VENV) $(OTHERS) $(SUITES) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,7 +12,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from proxy.core.dialects.base import Stamp
 from proxy.core.dialects.chat import Chat
-from proxy.core.dialects.chat_stream import fold, refresh, unfold
+from proxy.core.dialects.chat_stream import fold
+from proxy.core.dialects.chat_unfold import unfold
+from proxy.core.dialects.stamping import refresh
 from proxy.core.model import Answer
 from proxy.core.sse import Parser, encode
 from proxy.core.stream import LiveFilter, Recorder, replay

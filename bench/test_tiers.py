@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from proxy.core.model import Added, Answer, Caller, Changes, Entry, Scope, Usage, Vector
+from proxy.core.changes import Added, Changes
+from proxy.core.model import Answer, Caller, Entry, Scope, Usage, Vector
 from proxy.tiers.codec import decode, encode
 from proxy.tiers.faiss import FaissTier
 from proxy.tiers.redis import RedisTier
+from proxy.tiers.redislink import RedisLink
 from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
-from tests.support.servers import RedisServer
+from tests.support.servers import ClusterServers, RedisServer
 
 DIMENSION = 384
 CALLER = Caller("acme")
@@ -90,17 +92,19 @@ def test_codec_decode(benchmark: BenchmarkFixture, frames: int) -> None:
     benchmark(decode, encode(entry))
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "cluster"])
 def shared(
     request: pytest.FixtureRequest, run: Run, tmp_path: Path
 ) -> Iterator[SqliteTier | RedisTier]:
     tier: SqliteTier | RedisTier
-    server = RedisServer(tmp_path)
+    server: RedisServer | ClusterServers = RedisServer(tmp_path)
+    if request.param == "cluster":
+        server = ClusterServers(tmp_path)
     if request.param == "sqlite":
         tier = SqliteTier(tmp_path / "cache.db", clock=time.time, on_event=_ignore)
     else:
         server.start()
-        tier = RedisTier(server.url, prefix="bench", clock=time.time, on_event=_ignore)
+        tier = RedisTier(RedisLink(server.url), prefix="bench", clock=time.time, on_event=_ignore)
     run(tier.start())
     yield tier
     run(tier.close())
@@ -128,6 +132,14 @@ def test_shared_100_puts_at_once(
         await asyncio.gather(*map(shared.put, entries))
 
     benchmark(lambda: run(put_all()))
+
+
+def test_shared_look_at_an_unchanged_log(
+    benchmark: BenchmarkFixture, run: Run, shared: SqliteTier | RedisTier
+) -> None:
+    run(shared.put(_entry("question")))
+    position = run(shared.changes(None, 500)).position
+    benchmark(lambda: run(shared.changes(position, 500)))
 
 
 @pytest.fixture(scope="module")

@@ -214,7 +214,7 @@ def proxy(folder: Path, upstream: str) -> Iterator[str]:
     }
     file = folder / "config.yaml"  # JSON is YAML
     file.write_text(json.dumps(config))
-    theirs = ("CONFIG", "HOST", "PORT", "OPENAI_BASE_URL", "REDIS_URL")
+    theirs = ("CONFIG", "HOST", "PORT", "WORKERS", "OPENAI_BASE_URL", "REDIS_URL")
     environ = {name: value for name, value in os.environ.items() if name not in theirs}
     command = [sys.executable, "-m", "proxy", "serve", "--config", str(file)]
     log = folder / "proxy.log"

@@ -3,6 +3,7 @@
 The map. A request goes down once and up once, and imports go down only:
 
     web         reads it: body, headers, caller, and writes the reply
+    batching    answers an embeddings request, input by input (`batchcalls` asks the origin)
     gateway     answers it: replays a hit, or passes on what the origin says
     asking      asks the origin, keeps its answer, and has it compared
     searching   drives the lookup against the tiers; core.lookup decides what is asked next
@@ -10,6 +11,7 @@ The map. A request goes down once and up once, and imports go down only:
     marking     says which matches a caller has called wrong
     comparing   says whether two answers agree
     flights     one upstream call per key, however many callers wait
+    coalescing  which replica makes it
     storing     keeps an answer in every tier
     backlog     what the shared tier could not take, until it can
     tiers, embedding, verifying, upstream, telemetry    every I/O library has its home here
@@ -17,11 +19,14 @@ The map. A request goes down once and up once, and imports go down only:
     ports       where the program meets its adapters
     core        decides: keys, directives, freshness, judgement, streams; no I/O, no clock
 
-`runtime` builds the parts from `config` (`semantic` those for reworded questions, `experience`
-those that learn from hits) and closes them; `upkeep` follows the shared tier's change log, from
-which the index and the session tiers are derived. `feedback` takes a caller's verdict, `explaining`
-tells every stage's word. `cli` is for operators: `evaluation`, `calibration` and `simulation` are
-what its commands measure. `library` is the same cache without HTTP:
+`supervisor` keeps several processes of `serving` on one port, where that is asked for.
+`runtime` builds the parts from `config` (`semantic` those for reworded questions, `indexing` their
+index, `experience` those that learn from hits, `sharing` those that replicas share, `rules` what
+may be kept) and closes them; `upkeep` follows the shared tier's change log, from which the index
+and the session tiers are derived. `migration` moves the index to another backend. `feedback` takes
+a caller's verdict, `explaining` tells every stage's word. `cli` is for operators: `evaluation`,
+`calibration` and `simulation` are what its commands measure. `library` is the same cache without
+HTTP:
 
     async with open_cache(config) as cache:
         answered = await cache.ask(request, origin)

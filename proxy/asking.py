@@ -1,8 +1,9 @@
 """Ask the origin, and do with its answer what is to be done: keep it, and learn from it.
 
-A miss joins the flight that is under way for its key, or starts one. When the flight lands, its
-answer is kept before any listener runs again, so whoever has seen the answer's end finds it in the
-session tier.
+A miss joins the flight that is under way for its key, or starts one, which takes its turn among the
+replicas: one of them asks, and the others' flights land with what it was told. When a flight lands,
+its answer is kept before any listener runs again, so whoever has seen the answer's end finds it in
+the session tier.
 
 An answer that is to be compared with a cached one is found by its own question at once, and by
 rewordings only when the two do not agree: a second entry for one answer would split what is learned
@@ -13,11 +14,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
+from proxy.coalescing import Turns
 from proxy.core.agreement import Agreement
 from proxy.core.canonical import loads
+from proxy.core.coalescing import Answered, Ask, waits_its_turn
 from proxy.core.dialects.base import Dialect
 from proxy.core.lookup import Seen
-from proxy.core.model import Answer, CacheRequest, Entry, Result
+from proxy.core.model import Answer, CacheRequest, Entry, Lease, Result
 from proxy.core.recording import Recording
 from proxy.flights import Flight, Flights, Seat
 from proxy.learning import Learning, Trial
@@ -59,6 +62,7 @@ class Asker:
 
     Args:
         flights: The upstream calls under way.
+        turns: Which replica asks.
         store: Keeps answers.
         learning: Compares them.
         observer: Hears `usage_refused`.
@@ -69,6 +73,7 @@ class Asker:
     def __init__(
         self,
         flights: Flights,
+        turns: Turns,
         store: Store,
         learning: Learning,
         *,
@@ -77,6 +82,7 @@ class Asker:
         request_usage: bool = True,
     ) -> None:
         self._flights = flights
+        self._turns = turns
         self._store = store
         self._learning = learning
         self._observer = observer
@@ -105,7 +111,8 @@ class Asker:
 
     def _flight(self, errand: Errand, key: str | None) -> Flight:
         recording = Recording(errand.dialect, self._max_entry_bytes)
-        return Flight(key, recording, self._max_entry_bytes, errand.request.key)
+        keys = () if key is None else (key,)
+        return Flight(keys, recording, self._max_entry_bytes, (errand.request.key,))
 
     async def _audit(self, flight: Flight, errand: Errand) -> None:
         try:
@@ -114,6 +121,20 @@ class Asker:
             self._learning.audit_over(errand.request.key)
 
     async def _fly(self, flight: Flight, errand: Errand) -> None:
+        """Make the call, or be answered by who makes it already."""
+        if errand.trial is not None or not waits_its_turn(errand.request.directives):
+            await self._call(flight, errand, None)
+            return
+        async with self._turns.taken(errand.request, errand.call.credential) as turn:
+            match turn:
+                case Ask(lease):
+                    await self._call(flight, errand, lease)
+                case Answered(entry, read_at):
+                    if not flight.is_void:
+                        self._store.adopt(errand.request, entry, read_at)
+                    flight.answer(entry.answer)
+
+    async def _call(self, flight: Flight, errand: Errand, lease: Lease | None) -> None:
         """Make the call; then, in the same step as its last byte, keep its answer."""
         landing = await flight.fly(self._origin(errand), errand.call.request)
         if landing is None or landing.answer is None or landing.refusal:
@@ -121,7 +142,7 @@ class Asker:
         entry = self._keep(errand, landing.answer, flight)
         is_findable = errand.request.directives.semantic and not landing.is_exact
         if errand.trial is None:
-            await self._share(errand, entry, is_semantic=is_findable)
+            await self._share(errand, entry, is_semantic=is_findable, lease=lease)
             return
         await self._share(errand, entry, is_semantic=False)
         agreement = await self._compare(errand.dialect, errand.trial, landing.answer)
@@ -136,7 +157,14 @@ class Asker:
             return None
         return self._store.keep(errand.request, answer, errand.dialect.path)
 
-    async def _share(self, errand: Errand, entry: Entry | None, *, is_semantic: bool) -> None:
+    async def _share(
+        self,
+        errand: Errand,
+        entry: Entry | None,
+        *,
+        is_semantic: bool,
+        lease: Lease | None = None,
+    ) -> None:
         if entry is None:
             return
         dialect, body = errand.dialect, errand.request.body
@@ -145,6 +173,7 @@ class Asker:
             errand.seen.vector,
             lambda: dialect.texts_of(body, loads(entry.answer.body)),
             is_semantic=is_semantic,
+            lease=lease,
         )
 
     async def _compare(self, dialect: Dialect, trial: Trial, answer: Answer) -> Agreement | None:

@@ -8,11 +8,13 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Final, Literal, get_args
 
-from proxy.core.model import Entry, Selector
-from proxy.errors import TierError, described
+from proxy.core.changes import Selector
+from proxy.core.model import Entry
+from proxy.errors import TierError
 from proxy.ports import Clock, Observer, SharedTier
 from proxy.resilience import Deadline, Stage
 
@@ -21,10 +23,17 @@ Cause = Literal["full", "expired", "replaced", "removed", "failed", "closed"]
 it, the tier refused it again and again, or the program ended."""
 
 TRIES: Final = 3
-"""Refusals by a tier that is well, after which one answer no longer holds up the others."""
+"""Refusals after which one answer is given up, while the tier takes others."""
 
-PAUSE_S: Final = 0.002
-"""Between two writes, so that a tier that has just come back is not flooded."""
+AT_ONCE: Final = 4
+"""Answers written beside one another."""
+
+AGAIN_S: Final = 0.2
+"""Until the next try, where a tier that is up has not taken all."""
+
+LONGEST_PAUSE_S: Final = 0.005
+"""Between two writes. The pause is else as long as the last write took: a tier that has just come
+back is left half of its time, and is caught up with the sooner, the quicker it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,7 @@ class _Waiting:
     entry: Entry
     size: int
     tries: int = 0
+    tried_at: int = 0  # how many had been written when it was last refused
 
 
 class Backlog:
@@ -62,9 +72,7 @@ class Backlog:
         self._dropped: dict[Cause, int] = dict.fromkeys(get_args(Cause), 0)
         self._overflows = False
         self._holds = 0
-        self._taken: str | None = None
-        self._free = asyncio.Event()
-        self._free.set()
+        self._taken: dict[str, asyncio.Event] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -93,28 +101,29 @@ class Backlog:
 
     @contextmanager
     def taken(self, now: float) -> Iterator[Entry | None]:
-        """The oldest that still lives, for as long as it is being written.
+        """The oldest that still lives and nobody has taken, for as long as it is being written.
 
-        None when nothing waits, or while the queue is held.
+        None when none waits, or while the queue is held.
         """
         entry = None if self._holds else self._oldest(now)
-        if entry is not None:
-            self._taken = entry.id
-            self._free.clear()
+        if entry is None:
+            yield None
+            return
+        ended = self._taken[entry.id] = asyncio.Event()
         try:
             yield entry
         finally:
-            if entry is not None:
-                self._taken = None
-                self._free.set()
+            del self._taken[entry.id]
+            ended.set()
 
     def _oldest(self, now: float) -> Entry | None:
-        while self._waiting:
-            entry = next(iter(self._waiting.values())).entry
-            if entry.kept_until > now:
+        """Not one whose id is taken: its newer answer must not be overtaken by the older one."""
+        while True:
+            free = (one.entry for key, one in self._waiting.items() if key not in self._taken)
+            entry = next(free, None)
+            if entry is None or entry.kept_until > now:
                 return entry
             self._drop(entry.id, "expired")
-        return None
 
     def written(self, entry: Entry) -> None:
         """It is in the shared tier."""
@@ -128,12 +137,19 @@ class Backlog:
             self._drop(entry.id, "replaced")
 
     def refused(self, entry: Entry) -> None:
-        """The shared tier is well and would not take it: after a few times it is given up."""
+        """The shared tier would not take it: the others go first.
+
+        After a few times it is given up, if others were taken in between: a tier that takes none is
+        itself to blame.
+        """
         if not self._holds_still(entry):
             return
         one = self._waiting[entry.id]
-        self._waiting[entry.id] = _Waiting(one.entry, one.size, one.tries + 1)
-        if one.tries + 1 >= TRIES:
+        is_to_blame = one.tries == 0 or self._drained > one.tried_at
+        tries = one.tries + is_to_blame
+        self._waiting[entry.id] = replace(one, tries=tries, tried_at=self._drained)
+        self._waiting.move_to_end(entry.id)
+        if tries >= TRIES:
             self._drop(entry.id, "failed")
 
     def _holds_still(self, entry: Entry) -> bool:
@@ -145,8 +161,8 @@ class Backlog:
         known = self._waiting.get(entry.id)
         if known is not None and known.entry.created_at <= entry.created_at:
             self._drop(entry.id, "replaced")
-        while self._taken == entry.id:
-            await self._free.wait()
+        while (ended := self._taken.get(entry.id)) is not None:
+            await ended.wait()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -159,7 +175,8 @@ class Backlog:
 
     async def settled(self) -> None:
         """Wait until what was taken is written, or is not."""
-        await self._free.wait()
+        for ended in tuple(self._taken.values()):
+            await ended.wait()
 
     def matching(self, selector: Selector) -> list[str]:
         """Ids of the waiting entries that the selector means."""
@@ -195,14 +212,14 @@ class Backlog:
 
 
 class Drain:
-    """Writes what waits, in order and at a bounded pace, while the shared tier is well.
+    """Writes what waits, oldest first and at a bounded pace, while the shared tier is up.
 
     Args:
         backlog: What waits.
         shared: The shared tier and its stage.
         catch_up: Reads the change log to its end, so that what was removed meanwhile is known.
         clock: The time now.
-        observer: Hears `backlog_drained`, `backlog_refused` and `backlog_lost`.
+        observer: Hears `backlog_drained` and `backlog_lost`.
         write_s: How long writing one answer may take, seconds.
     """
 
@@ -222,30 +239,41 @@ class Drain:
         self._clock = clock
         self._observer = observer
         self._write_s = write_s
-        self._pause_s = PAUSE_S
+        self._longest_pause_s = LONGEST_PAUSE_S
         self._draining = asyncio.Lock()
 
     async def keep_draining(self, every_s: float) -> None:
-        """Drain for ever, whenever something waits."""
+        """Drain for ever: now and then, and as soon as the tier is back.
+
+        Then the log is read at once, whether or not anything waits.
+        """
         while True:
             await self.drain()
-            await asyncio.sleep(every_s)
+            pause_s = min(every_s, AGAIN_S) if self._may_write else every_s
+            if await self._stage.gets_better(pause_s):
+                await self._is_in_step()
 
     async def drain(self) -> None:
         """Write what waits, until nothing does, or the tier fails again. Raises nothing."""
         async with self._draining:
             if not self._may_write or not await self._is_in_step():
                 return
-            count = 0
-            while self._may_write and await self._write_one():
-                count += 1
-                await asyncio.sleep(self._pause_s)
+            count = sum(await asyncio.gather(*(self._write_on() for _ in range(AT_ONCE))))
             if count and not self._backlog:
                 self._observer.event("backlog_drained", entries=count)
 
+    async def _write_on(self) -> int:
+        """Write one after another until none is left, or one is not taken. Returns how many."""
+        count, began = 0, monotonic()
+        while self._may_write and await self._write_one():
+            count += 1
+            await asyncio.sleep(min(monotonic() - began, self._longest_pause_s))
+            began = monotonic()
+        return count
+
     @property
     def _may_write(self) -> bool:
-        return len(self._backlog) > 0 and self._stage.trouble is None
+        return len(self._backlog) > 0 and self._stage.is_up
 
     async def _is_in_step(self) -> bool:
         try:
@@ -261,38 +289,34 @@ class Drain:
             if entry is None:
                 return False
             deadline = Deadline(self._write_s)
-            is_known = await self._stage.ask(lambda: self._knows(entry), deadline)
-            if is_known is None:  # it is away again
-                return False
-            if is_known:
+            outcome = await self._stage.tell(lambda: self._write(entry), deadline)
+            if outcome == "written":
+                self._backlog.written(entry)
+            elif outcome == "superseded":
                 self._backlog.superseded(entry)
-                return True
-            return await self._put(entry, deadline)
+            elif self._stage.is_up:
+                self._backlog.refused(entry)
+            return outcome is not None
 
-    async def _put(self, entry: Entry, deadline: Deadline) -> bool:
-        """Past the breaker: a tier that answers reads must not be closed for one refused write."""
-        try:
-            async with asyncio.timeout(deadline.remaining):
-                await self._shared.put(entry)
-        except Exception as error:  # noqa: BLE001 - a bug in the tier must not end the draining
-            self._backlog.refused(entry)
-            self._observer.event("backlog_refused", reason=described(error))
-            return False
-        self._backlog.written(entry)
-        return True
-
-    async def _knows(self, entry: Entry) -> bool:
-        """Whether the tier has this answer, or one that is newer."""
+    async def _write(self, entry: Entry) -> Literal["written", "superseded"]:
         found = await self._shared.get(entry.scope, entry.id)
-        if found is None or found.created_at < entry.created_at:
-            return False
-        return found.created_at > entry.created_at or found.embedder == entry.embedder
+        if found is not None and _serves_for(found, entry):
+            return "superseded"
+        await self._shared.put(entry)
+        return "written"
 
     async def close(self, deadline: Deadline) -> None:
         """Write what can be written in this time; the rest is lost, and an event says how many."""
-        self._pause_s = 0.0
+        self._longest_pause_s = 0.0
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.remaining):
                 await self.drain()
         if lost := self._backlog.close():
             self._observer.event("backlog_lost", entries=lost)
+
+
+def _serves_for(found: Entry, entry: Entry) -> bool:
+    """Whether what the tier has is this answer, or one that is newer."""
+    if found.created_at == entry.created_at:
+        return found.embedder == entry.embedder
+    return found.created_at > entry.created_at

@@ -1,8 +1,9 @@
 """Whose fault it is, and which status says so.
 
-Every error a caller can see is one of these. `ApiError` renders OpenAI's error object, so that an
-SDK raises the class its user already handles. Errors of libraries are mapped here at the seam
-where they appear; nothing above an adapter catches an aiohttp, sqlite3 or redis error.
+Every error a caller can see is one of these. `ApiError` renders OpenAI's error object, and
+Anthropic's, so that an SDK raises the class its user already handles. Errors of libraries are
+mapped here at the seam where they appear; nothing above an adapter catches an aiohttp, sqlite3 or
+redis error.
 """
 
 from typing import Any, ClassVar
@@ -35,8 +36,12 @@ class TierError(RepriseError):
     """A cache part failed. To a request it means "nothing found", never an error."""
 
 
+class UnfitServerError(TierError):
+    """A server answers, and cannot do what is configured: trying again changes nothing."""
+
+
 class ApiError(RepriseError):
-    """An answer of our own making, in OpenAI's shape.
+    """An answer of our own making.
 
     Args:
         message: What is wrong and with which value, for a person.
@@ -72,6 +77,24 @@ class ApiError(RepriseError):
                 "code": self.code,
             }
         }
+
+    def anthropic_body(self, request_id: str) -> dict[str, Any]:
+        """The error object Anthropic's API documents."""
+        kind = _ANTHROPIC_KINDS.get(self.status, "api_error")
+        error = {"type": kind, "message": self.message}
+        return {"type": "error", "error": error, "request_id": request_id}
+
+
+_ANTHROPIC_KINDS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
 
 
 class BadRequestError(ApiError):

@@ -2,7 +2,8 @@
 
 Nothing is imitated: the embedder, the scope, the guards, the judge and the admission rules are the
 configured ones, driven through `proxy.library`. Only three things differ from serving. Entries live
-in a temporary folder, so that an evaluation never sees or leaves an answer. The deadline is the
+in a temporary folder, and an index in Redis under a name of its own that is deleted at the end, so
+that an evaluation never sees or leaves an answer. The deadline is the
 longest the configuration allows, so that a busy machine changes the times and not the decisions.
 And no request reaches an origin: an answer says whose it is.
 """
@@ -18,15 +19,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from proxy.apart import apart_in_its_backend
 from proxy.config import Config
 from proxy.core.canonical import loads
 from proxy.core.lookup import Hit, Miss
 from proxy.core.scoring import PairRow, Report, StreamRow, score_pairs, score_stream
 from proxy.errors import RepriseError
 from proxy.library import Cache, Json, open_cache
-
-DEADLINE_MS = 60_000.0
-"""The most that `cache.deadline_ms` may be."""
+from proxy.migration import MigrationError
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 
@@ -240,7 +240,11 @@ def evaluate(
         ConfigError: The configuration names something that does not exist.
     """
     with tempfile.TemporaryDirectory(prefix="reprise-eval-") as folder:
-        return asyncio.run(_evaluate(sample, apart(config, Path(folder)), progress))
+        try:
+            with apart_in_its_backend(config, Path(folder)) as mine:
+                return asyncio.run(_evaluate(sample, mine, progress))
+        except MigrationError as error:
+            raise EvaluationError(f"the index in Redis cannot be deleted: {error}") from error
 
 
 async def _evaluate(sample: Sample, config: Config, progress: Callable[[], None]) -> list[Ruling]:
@@ -254,30 +258,6 @@ async def _evaluate(sample: Sample, config: Config, progress: Callable[[], None]
             progress()
         refuse_trouble(cache)
     return rulings
-
-
-def apart(config: Config, folder: Path) -> Config:
-    """The configuration, with all that it writes in this folder."""
-    chosen = config.cache
-    url = f"sqlite:///{(folder / 'entries.db').as_posix()}"
-    shared = type(chosen.shared).model_validate({"url": url})
-    vector = chosen.vector.model_copy(update={"snapshot": folder / "index.snapshot"})
-    # What is measured on must not come back as what is learned from.
-    llm = chosen.judgement.llm.model_copy(update={"verdicts_file": None})
-    judgement = chosen.judgement.model_copy(update={"llm": llm})
-    cache = {
-        "shared": shared,
-        "vector": vector,
-        "judgement": judgement,
-        "deadline_ms": DEADLINE_MS,
-    }
-    telemetry = {"count_tokens": False, "log_level": "warning"}
-    return config.model_copy(
-        update={
-            "cache": chosen.model_copy(update=cache),
-            "telemetry": config.telemetry.model_copy(update=telemetry),
-        }
-    )
 
 
 def refuse_trouble(cache: Cache) -> None:

@@ -8,7 +8,7 @@ first holds.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from proxy.core.model import Selector
+from proxy.core.changes import Selector
 from proxy.core.trusting import Lesson
 from proxy.errors import NotFoundError, TierError, UnavailableError
 from proxy.marking import Served
@@ -32,6 +32,7 @@ class Done:
         marked: Its question and the request's will not be matched again.
         remembered: And that survives a restart.
         learned: The verdict became a label: the first on each hit does.
+        pair: What is marked: the scope, and the digest of the two questions; None for nothing.
     """
 
     entry_id: str
@@ -40,6 +41,19 @@ class Done:
     marked: bool = False
     remembered: bool = False
     learned: bool = False
+    pair: tuple[str, str] | None = None
+
+
+def remembers(runtime: Runtime, tenant: str, name: str, value: str) -> bool:
+    """Whether this process knows the answer that is meant: it gave it, and not too long ago."""
+    return _served(runtime, tenant, name, value) is not None
+
+
+def _served(runtime: Runtime, tenant: str, name: str, value: str) -> Served | None:
+    hits = runtime.experience.hits
+    if name == "request_id":
+        return hits.of_request(tenant, value)
+    return hits.of_entry(tenant, value)
 
 
 async def give(runtime: Runtime, tenant: str, name: str, value: str, verdict: Verdict) -> Done:
@@ -56,10 +70,7 @@ async def give(runtime: Runtime, tenant: str, name: str, value: str, verdict: Ve
         NotFoundError: This tenant has no such entry, or no such request is remembered.
         UnavailableError: The shared tier cannot be reached.
     """
-    hits = runtime.experience.hits
-    served = (
-        hits.of_request(tenant, value) if name == "request_id" else hits.of_entry(tenant, value)
-    )
+    served = _served(runtime, tenant, name, value)
     if served is None and name == "request_id":
         raise NotFoundError(
             f"No answer from the cache is remembered for the request {value}.",
@@ -71,13 +82,13 @@ async def give(runtime: Runtime, tenant: str, name: str, value: str, verdict: Ve
         await _find(runtime, tenant, name, entry, is_known=served is not None)
         learned = await _learn(runtime, served, right=True)
         return Done(entry, verdict, learned=learned)
-    is_marked = served is not None and bool(served.pair)
-    is_remembered = await _mark(runtime, served)
+    pair = (served.scope.id, served.pair) if served is not None and served.pair else None
+    is_remembered = pair is not None and await runtime.experience.marks.mark(*pair)
     learned = await _learn(runtime, served, right=False)
     removed = await _remove(runtime, tenant, entry)
     if not removed and served is None:
         raise _unknown(name, entry)
-    return Done(entry, verdict, removed, is_marked, is_remembered, learned)
+    return Done(entry, verdict, removed, pair is not None, is_remembered, learned, pair)
 
 
 def _unknown(name: str, entry: str) -> NotFoundError:
@@ -104,12 +115,6 @@ async def _selected(runtime: Runtime, selector: Selector, *, dry_run: bool) -> b
         raise UnavailableError(
             "The cache's shared tier cannot be reached; try again.", code="cache_unavailable"
         ) from error
-
-
-async def _mark(runtime: Runtime, served: Served | None) -> bool:
-    if served is None or not served.pair:
-        return False
-    return await runtime.experience.marks.mark(served.scope.id, served.pair)
 
 
 async def _learn(runtime: Runtime, served: Served | None, *, right: bool) -> bool:

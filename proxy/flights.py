@@ -16,9 +16,10 @@ from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from math import inf
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
-from proxy.core.recording import Head, Landing, Recording
+from proxy.core.model import Answer
+from proxy.core.recording import Head, Landing
 from proxy.errors import BrokenStreamError, RepriseError
 from proxy.ports import Origin, OriginReply, OriginRequest
 from proxy.resilience import Tasks
@@ -36,25 +37,51 @@ class Seat:
         self.read = 0
 
 
+class Taking(Protocol):
+    """Takes one call's bytes down: see `proxy.core.recording`."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a stream has told all of its answer: only its closing is still to come."""
+        ...
+
+    def begin(self, head: Head) -> None:
+        """The headers are there."""
+        ...
+
+    def feed(self, piece: bytes) -> None:
+        """Some more of the body."""
+        ...
+
+    def land(self) -> Landing:
+        """The body ended. Raises BrokenStreamError when that was not its proper end."""
+        ...
+
+
 class Flight:
     """One upstream call under way, or just landed.
 
     Args:
-        key: What it answers; None when no other caller may join.
+        keys: What it answers, one key or many; none when no other caller may join.
         recording: Takes the bytes down, and says at the end what they were.
         keep_bytes: How much is kept for callers who join late.
-        entry: Id of the entry that its answer may become.
+        entries: Ids of the entries that its answer may become.
 
     `is_void` is set when an invalidation overtakes the call: its answer may be older than that,
-    and must not be stored.
+    and must not be stored. `is_relayed` says that another replica has asked: see `answer`.
     """
 
     def __init__(
-        self, key: str | None, recording: Recording, keep_bytes: int, entry: str = ""
+        self,
+        keys: Collection[str],
+        recording: Taking,
+        keep_bytes: int,
+        entries: Collection[str] = (),
     ) -> None:
-        self.key = key
-        self.entry = entry
+        self.keys = tuple(keys)
+        self.entries = frozenset(entries)
         self.is_void = False
+        self.is_relayed = False
         self._recording = recording
         self._keep_bytes = keep_bytes
         self._head: Head | None = None
@@ -154,6 +181,14 @@ class Flight:
             self.end()
         return self._landing
 
+    def answer(self, answer: Answer) -> None:
+        """Land at once, with the answer that another replica got."""
+        self.is_relayed = True
+        self._head = Head(200, (("content-type", "application/json"),))
+        self._chunks.append(answer.body)
+        self._landing = Landing(answer, None)
+        self.end()
+
     def end(self) -> None:
         """No more will come; a call that ends without a landing or an error was given up."""
         if self._landing is None and self._error is None:
@@ -222,8 +257,7 @@ class Flights:
         """Run the call, and what is to be done with its answer."""
         task = self._tasks.start("flight", work)
         self._calls[flight] = task
-        if flight.key is not None:
-            self._by_key[flight.key] = flight
+        self._by_key.update(dict.fromkeys(flight.keys, flight))
         task.add_done_callback(lambda _: self._ended(flight))
 
     def _ended(self, flight: Flight) -> None:
@@ -236,8 +270,9 @@ class Flights:
             self._forget(flight)
 
     def _forget(self, flight: Flight) -> None:
-        if flight.key is not None and self._by_key.get(flight.key) is flight:
-            del self._by_key[flight.key]
+        for key in flight.keys:
+            if self._by_key.get(key) is flight:
+                del self._by_key[key]
 
     @contextmanager
     def listening(self, flight: Flight) -> Iterator[Seat]:
@@ -262,6 +297,6 @@ class Flights:
             entries: The entries meant; empty for all.
         """
         for flight in (*self._calls, *self._by_key.values()):
-            if not entries or flight.entry in entries:
+            if not entries or not flight.entries.isdisjoint(entries):
                 flight.is_void = True
         self._by_key = {key: one for key, one in self._by_key.items() if not one.is_void}

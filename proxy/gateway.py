@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from proxy.asking import Asker, Call, Errand
-from proxy.core.dialects.base import Dialect
+from proxy.core.dialects.base import Dialect, Stamp
 from proxy.core.lookup import Hit, Miss, Seen
 from proxy.core.model import Answer, CacheRequest, Outcome, Result, Usage
 from proxy.core.recording import Head, Landing
-from proxy.core.stream import LiveFilter, replay
+from proxy.core.stream import LiveFilter, Restamp, replay
 from proxy.errors import ApiError, BrokenStreamError, NotCachedError, RepriseError, UnreachableError
 from proxy.exchange import Exchange
 from proxy.flights import Flight, Seat
@@ -160,6 +160,7 @@ class Gateway:
             age=max(0.0, now - entry.created_at),
             ttl=entry.expires_at - now,
             usage=usage,
+            saved=usage,
             saved_usd=self._price(entry.model, usage),
         )
         return self._replay(request, dialect, entry.answer, exchange)
@@ -168,7 +169,7 @@ class Gateway:
         self, request: CacheRequest, dialect: Dialect, answer: Answer, exchange: Exchange
     ) -> Reply:
         """An answer in the form this caller asked for, with an id and a time of its own."""
-        stamp = dialect.stamp(os.urandom(16).hex(), int(self._clock()))
+        stamp = self._stamp(request, dialect)
         exchange.learn(status=200)
         if not request.stream:
             body = dialect.refresh(answer.body, stamp)
@@ -181,6 +182,9 @@ class Gateway:
             tokens_per_s=self._tokens_per_s,
         )
         return Reply(200, EVENT_STREAM, _paced(pieces), exchange.outcome)
+
+    def _stamp(self, request: CacheRequest, dialect: Dialect) -> Stamp:
+        return dialect.stamp(os.urandom(16).hex(), int(self._clock()), request.body)
 
     @asynccontextmanager
     async def _fetch(self, errand: Errand, exchange: Exchange) -> AsyncIterator[Reply]:
@@ -197,6 +201,8 @@ class Gateway:
                 yield self._stand_in(request, dialect, seen, exchange, error)
                 return
             exchange.learn(upstream_status=head.status, status=head.status)
+            if flight.is_relayed:
+                exchange.learn(result=Result.COALESCED)
             if head.status in FAILURES and seen.stale is not None:
                 yield self._stand_in(request, dialect, seen, exchange)
                 return
@@ -252,8 +258,13 @@ class Gateway:
         if landing is None:
             return Reply(head.status, head.headers, flight.chunks(seat), exchange.outcome)
         self._landed(request, landing, exchange)
-        if landing.answer is not None and head.is_stream != request.stream:
+        is_follower = exchange.outcome.result is Result.COALESCED and head.is_success
+        is_other_form = flight.is_relayed or head.is_stream != request.stream
+        is_other = is_other_form or (is_follower and self._stamp(request, dialect).echoed)
+        if landing.answer is not None and is_other:
             return self._replay(request, dialect, landing.answer, exchange)
+        if is_other_form and is_follower:  # he asked for the other form, and got it from no origin
+            raise UnreachableError(landing.refusal or "no answer", code="upstream_broken")
         body = b"".join([chunk async for chunk in flight.chunks(seat)])
         return Reply(head.status, head.headers, body, exchange.outcome)
 
@@ -266,18 +277,30 @@ class Gateway:
         exchange: Exchange,
     ) -> AsyncIterator[bytes]:
         live = LiveFilter(dialect, hide_usage=not request.include_usage)
+        own = self._restamp(request, dialect, exchange)
         try:
             async for chunk in flight.chunks(seat):
-                if passed := live.feed(chunk):
+                passed = live.feed(chunk)
+                if passed := own.feed(passed) if own is not None else passed:
                     yield passed
         except RepriseError:
             exchange.learn(stored=False, reason="the stream broke")
             raise
-        if rest := live.finish():
+        rest = live.finish()
+        if rest := own.feed(rest) + own.finish() if own is not None else rest:
             yield rest
         landing = await flight.landed()
         if landing is not None:
             self._landed(request, landing, exchange)
+
+    def _restamp(
+        self, request: CacheRequest, dialect: Dialect, exchange: Exchange
+    ) -> Restamp | None:
+        """Where answers repeat their requests, a follower's must not repeat the leader's."""
+        if exchange.outcome.result is not Result.COALESCED:
+            return None
+        stamp = self._stamp(request, dialect)
+        return Restamp(dialect, stamp) if stamp.echoed else None
 
     def _landed(self, request: CacheRequest, landing: Landing, exchange: Exchange) -> None:
         answer = landing.answer
@@ -290,7 +313,7 @@ class Gateway:
         )
         if exchange.outcome.result is Result.COALESCED:
             usage = exchange.outcome.usage
-            exchange.learn(saved_usd=self._price(request.scope.model, usage))
+            exchange.learn(saved=usage, saved_usd=self._price(request.scope.model, usage))
 
 
 async def _paced(pieces: Iterable[tuple[float, bytes]]) -> AsyncIterator[bytes]:

@@ -18,10 +18,11 @@ from proxy.config import Config
 from proxy.core import directives
 from proxy.core.admission import why_not
 from proxy.core.canonical import dumps, loads
+from proxy.core.changes import Selector
 from proxy.core.dialects.chat import Chat
 from proxy.core.explaining import Comparison, Explanation
 from proxy.core.lookup import Hit, Miss, Seen
-from proxy.core.model import Answer, CacheRequest, Caller, Entry, Outcome, Result, Selector, digest
+from proxy.core.model import Answer, CacheRequest, Caller, Entry, Outcome, Result, digest
 from proxy.core.reading import Understood, understand
 from proxy.errors import BadRequestError, RepriseError, UnreachableError
 from proxy.exchange import Exchange

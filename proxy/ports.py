@@ -9,17 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from proxy.core.changes import Changes, Selector
 from proxy.core.conversation.turns import Turn
 from proxy.core.labels import Kept, Mark
-from proxy.core.model import (
-    Caller,
-    Candidate,
-    Changes,
-    Entry,
-    Outcome,
-    Selector,
-    Vector,
-)
+from proxy.core.model import Caller, Candidate, Entry, Lease, Outcome, Vector
 
 
 class Clock(Protocol):
@@ -37,12 +30,20 @@ class SessionTier(Protocol):
         """The caller's session's entry, unless its `kept_until` or the tier's own TTL is over."""
         ...
 
-    def put(self, caller: Caller, entry: Entry) -> None:
-        """Keep it, evicting the least recently used; an entry over the byte bound is a no-op."""
+    def put(self, caller: Caller, entry: Entry, read_at: float | None = None) -> None:
+        """Keep it, evicting the least recently used; an entry over the byte bound is a no-op.
+
+        `read_at` is when it began to be read from another tier: one that was dropped, purged or
+        renewed since is not kept, or what was removed would come back.
+        """
         ...
 
     def drop(self, ids: Sequence[str]) -> int:
         """Forget these entries in every session; ids not held are a no-op. Returns how many."""
+        ...
+
+    def renew(self, entry_id: str, created_at: float) -> int:
+        """Forget all answers of this entry but the one of that time. Returns how many."""
         ...
 
     def purge(self, selector: Selector) -> int:
@@ -69,8 +70,11 @@ class SharedTier(Protocol):
         """The entry of this key if it is in this scope and not past `kept_until`."""
         ...
 
-    async def put(self, entry: Entry) -> None:
-        """Store and log it atomically, replacing an entry of the same id. Durable on return."""
+    async def put(self, entry: Entry, lease: Lease | None = None) -> bool:
+        """Store and log it atomically, replacing an entry of the same id. Durable on return.
+
+        False, and nothing changed, when the lease it was made under has passed to somebody else.
+        """
         ...
 
     async def purge(self, selector: Selector, *, dry_run: bool = False) -> Sequence[str]:
@@ -83,6 +87,47 @@ class SharedTier(Protocol):
 
     async def changes(self, after: str | None, limit: int) -> Changes:
         """The log after a position. None, or a position no longer held, starts from all entries."""
+        ...
+
+
+class Leases(Protocol):
+    """Who of all replicas asks the origin for a key.
+
+    A lease lapses by itself: who dies holds up nobody for longer. Its token fences: tokens of a key
+    only grow, so a holder who was held up and comes back late has a lesser one than his successor
+    (Kleppmann, *Designing Data-Intensive Applications*, ch. 8). A key is an entry's id, a colon,
+    and whose call it is; it is kept where the entry is.
+    """
+
+    async def take(self, key: str, seconds: float) -> Lease | None:
+        """The right to ask, for so long; None while somebody else has it."""
+        ...
+
+    async def renew(self, lease: Lease, seconds: float) -> bool:
+        """Hold it for so long from now; False when it has passed to somebody else, or lapsed."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Give it back, and wake who waits; one that has lapsed is a no-op."""
+        ...
+
+    async def wait(self, key: str, seconds: float) -> bool:
+        """Wait for the key's release by its holder. True once he has given it back.
+
+        False when it lapses, so that somebody else may take it; when nobody has it; or when it is
+        still held after so long.
+        """
+        ...
+
+
+class LogWatch(Protocol):
+    """Says that other processes have added to the change log.
+
+    A hint, the log is the truth: one that cannot be had is no error, it takes the whole time.
+    """
+
+    async def wait(self, seconds: float) -> bool:
+        """Return as soon as something was added since the last call; False after so long."""
         ...
 
 
@@ -115,7 +160,7 @@ class VectorTier(Protocol):
         ...
 
     def stats(self) -> Mapping[str, float]:
-        """Gauges: entries, scopes, bytes."""
+        """Gauges: entries, and scopes and bytes where they are known."""
         ...
 
 

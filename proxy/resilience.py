@@ -6,10 +6,13 @@ Above this layer no request fails because a part of the cache did.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from random import random
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from proxy.core.breaker import Breaker
+from proxy.core.breaker import Breaker, pause_s
 from proxy.errors import TierError, described
 from proxy.ports import Observer
 
@@ -17,6 +20,9 @@ T = TypeVar("T")
 
 CANCEL_EVERY_S = 1.0
 """Between two cancellations of a task that goes on."""
+
+LATE: Final = "late"
+"""Why a part is gone past that did not answer at all in the time it had."""
 
 
 class Tasks:
@@ -61,6 +67,11 @@ class Deadline:
         self._ends = monotonic() + seconds
 
     @property
+    def seconds(self) -> float:
+        """Seconds it began with."""
+        return self._seconds
+
+    @property
     def remaining(self) -> float:
         """Seconds left, never negative."""
         return max(0.0, self._ends - monotonic())
@@ -71,6 +82,21 @@ class Deadline:
         return self.remaining >= self._seconds / 2
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How soon a part must answer, or requests go past it although it is up.
+
+    Attributes:
+        check: Asks the part as a request does; run after a good probe.
+        within_s: Seconds that the check may take.
+        share: Of a whole deadline, what one question may take: the rest is for the other parts.
+    """
+
+    check: Callable[[], Awaitable[object]]
+    within_s: float
+    share: float
+
+
 class Stage:
     """One part of the cache as requests use it: `ask` never raises and never outlives a deadline.
 
@@ -79,10 +105,11 @@ class Stage:
         probe: Brings the part up, or proves that it is up; run at start, and while the breaker is
             open. Raises TierError when the part is not usable.
         tasks: Owner of the probing task.
-        observer: Hears `stage_failed`, `breaker_opened` and `breaker_closed`.
+        observer: Hears `stage_failed`, `breaker_opened`, `breaker_closed` and `writes_refused`.
         faults: Faults in a row that open the breaker.
-        retry_s: Seconds between probes.
+        retry_s: Longest pause between probes, seconds.
         probe_s: Seconds a probe may take.
+        pace: How soon it must answer; None where a deadline is bound enough.
     """
 
     def __init__(
@@ -95,6 +122,7 @@ class Stage:
         faults: int = 1,
         retry_s: float = 1.0,
         probe_s: float = 5.0,
+        pace: Pace | None = None,
     ) -> None:
         self.name = name
         self._probe = probe
@@ -102,13 +130,28 @@ class Stage:
         self._observer = observer
         self._retry_s = retry_s
         self._probe_s = probe_s
+        self._pace = pace
         self._breaker = Breaker(limit=faults)
+        self._is_up = True
+        self._refusal: str | None = None
+        self._better = asyncio.Event()
         self._probing: asyncio.Task[None] | None = None
 
     @property
     def trouble(self) -> str | None:
         """Why requests go past this part now; None when it is well."""
         return self._breaker.reason
+
+    @property
+    def status(self) -> str | None:
+        """What is wrong with it, for people: its trouble, or why it takes no writes."""
+        refusal = self._refusal and f"refuses writes: {self._refusal}"
+        return self.trouble or refusal
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it answers, if only too late for a request: what nobody waits for may use it."""
+        return self._is_up
 
     async def start(self) -> None:
         """Bring the part up. One that cannot start is degraded and tried again, not an error."""
@@ -118,14 +161,17 @@ class Stage:
 
     async def ask(self, question: Callable[[], Awaitable[T]], deadline: Deadline) -> T | None:
         """The part's answer, or None: it had none, failed, was late, or its breaker is open."""
-        if self._breaker.is_open or deadline.remaining == 0.0:
+        seconds = deadline.remaining
+        if self._breaker.is_open or seconds == 0.0:
             return None
+        if self._pace is not None:
+            seconds = min(seconds, deadline.seconds * self._pace.share)
         is_fair = deadline.is_fair
         try:
-            async with asyncio.timeout(deadline.remaining):
+            async with asyncio.timeout(seconds):
                 answer = await question()
         except TimeoutError:
-            self._failed("late", counts=is_fair)
+            self._failed(LATE, counts=is_fair)
         except TierError as error:
             self._failed(str(error))
         except Exception as error:  # noqa: BLE001 - a bug in a part must not fail a request either
@@ -135,39 +181,112 @@ class Stage:
             return answer
         return None
 
+    async def tell(self, write: Callable[[], Awaitable[T]], deadline: Deadline) -> T | None:
+        """What the write returns, or None: it failed, was late, or the part is not up.
+
+        A part that refuses a write may answer reads as before (a Redis that is full does), so this
+        opens no breaker: the part is probed at once, and that does where it is not up at all.
+        """
+        if not self._is_up:
+            return None
+        try:
+            async with asyncio.timeout(deadline.remaining):
+                answer = await write()
+        except TimeoutError:
+            self._refused(LATE)
+        except TierError as error:
+            self._refused(str(error))
+        except Exception as error:  # noqa: BLE001 - a bug in a part must not end who stores
+            self._refused(described(error))
+        else:
+            self._refusal = None
+            return answer
+        return None
+
+    async def gets_better(self, seconds: float) -> bool:
+        """Wait until a part in trouble is up, or well, again; False when that takes longer."""
+        better = self._better
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await better.wait()
+        return False
+
     def _failed(self, reason: str, *, counts: bool = True) -> None:
         self._observer.event("stage_failed", stage=self.name, reason=reason)
         if not counts:
             return
         was_open = self._breaker.is_open
-        self._breaker = self._breaker.failed(reason)
+        self._breaker = self._breaker.failed(reason, is_late=reason == LATE)
         if self._breaker.is_open and not was_open:
-            self._open(reason)
+            self._is_up = False
+            self._opened(reason)
+
+    def _refused(self, reason: str) -> None:
+        was_refused, self._refusal = self._refusal is not None, reason
+        if not was_refused:
+            self._probe_in_background(self._probe_after_refusal(reason))
+
+    async def _probe_after_refusal(self, reason: str) -> None:
+        error = await self._probe_once()
+        if error is None:
+            self._observer.event("writes_refused", stage=self.name, reason=reason)
+        elif not self._breaker.is_open:
+            self._open(error)
+        await self._probe_until_well()
 
     def _open(self, reason: str) -> None:
-        self._breaker = Breaker(self._breaker.limit, self._breaker.limit, reason)
+        self._breaker = self._breaker.opened(reason)
+        self._opened(reason)
+
+    def _opened(self, reason: str) -> None:
+        self._refusal = None
         self._observer.event("breaker_opened", stage=self.name, reason=reason)
+        self._probe_in_background(self._probe_until_well())
+
+    def _probe_in_background(self, probing: Coroutine[Any, Any, None]) -> None:
         if self._probing is None or self._probing.done():
-            self._probing = self._tasks.start(f"probe {self.name}", self._probe_until_well())
+            self._probing = self._tasks.start(f"probe {self.name}", probing)
+        else:
+            probing.close()  # one that is under way finds the same out
 
     async def _probe_until_well(self) -> None:
         while self._breaker.is_open:
-            await asyncio.sleep(self._retry_s)
+            await asyncio.sleep(pause_s(self._retry_s, random()))  # noqa: S311 - spreads, no secret
+            was_up = self._is_up
             error = await self._probe_once()
             if error is None:
-                self._breaker = self._breaker.succeeded()
-                self._observer.event("breaker_closed", stage=self.name)
+                self._breaker = self._breaker.proven()
             else:
-                self._breaker = self._breaker.failed(error)
+                self._breaker = self._breaker.disproven(error)
+            if not self._breaker.is_open:
+                self._observer.event("breaker_closed", stage=self.name)
+            if not self._breaker.is_open or (self._is_up and not was_up):
+                self._better.set()
+                self._better = asyncio.Event()
 
     async def _probe_once(self) -> str | None:
+        """Why requests must go past the part, or None; says too whether it is up."""
+        self._is_up, error = await self._probed()
+        return error
+
+    async def _probed(self) -> tuple[bool, str | None]:
         try:
             async with asyncio.timeout(self._probe_s):
                 await self._probe()
+                return True, await self._lateness()
         except TimeoutError:
-            return "late"
+            return False, LATE
         except TierError as error:
-            return str(error)
+            return False, str(error)
         except Exception as error:  # noqa: BLE001 - a bug in a part must not end the probing
-            return described(error)
-        return None
+            return False, described(error)
+
+    async def _lateness(self) -> str | None:
+        if self._pace is None:
+            return None
+        began = monotonic()
+        await self._pace.check()
+        seconds = monotonic() - began
+        if seconds <= self._pace.within_s:
+            return None
+        return f"slow: {seconds * 1000:.0f} ms, over {self._pace.within_s * 1000:.0f} ms"

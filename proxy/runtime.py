@@ -14,33 +14,36 @@ from importlib.metadata import version
 from typing import TextIO
 
 from proxy import experience as experiences
+from proxy import rules
+from proxy import sharing as sharings
 from proxy.asking import Asker
 from proxy.backlog import Backlog, Drain
+from proxy.batchcalls import BatchCalls
+from proxy.batching import Batcher
+from proxy.coalescing import Turns
 from proxy.config import Config
-from proxy.core.admission import Action, Admission
+from proxy.core.admission import Admission
+from proxy.core.changes import Selector
 from proxy.core.directives import Limits
-from proxy.core.freshness import Lifetimes, TtlRule
-from proxy.core.model import Selector
+from proxy.errors import ConfigError, UnfitServerError
 from proxy.experience import Experience
 from proxy.flights import Flights
 from proxy.gateway import Gateway
 from proxy.ports import Observer, SessionTier, SharedTier
-from proxy.resilience import Deadline, Stage, Tasks
+from proxy.resilience import Deadline, Pace, Stage, Tasks
 from proxy.searching import Search, Semantic
 from proxy.semantic import Built, build
+from proxy.sharing import WRITE_S, Sharing
 from proxy.storing import Store
 from proxy.telemetry import Telemetry
+from proxy.telemetry.gauges import Readings
 from proxy.telemetry.logs import Logs, open_logs
 from proxy.telemetry.metrics import Metrics
-from proxy.telemetry.prices import Price, Prices
 from proxy.telemetry.tokens import TokenCounter
-from proxy.tiers.session import MemoryTier, size_of
-from proxy.tiers.sqlite import SqliteTier
-from proxy.upkeep import Upkeep
-from proxy.upstream.client import HttpOrigin
-
-WRITE_S = 30.0
-"""How long storing one answer may take: nobody waits for it."""
+from proxy.tiers.session import MemoryTier
+from proxy.upkeep import Every, Upkeep
+from proxy.upstream.origins import Origins
+from proxy.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Runtime:
 
     config: Config
     gateway: Gateway
+    batcher: Batcher
     search: Search
     store: Store
     flights: Flights
@@ -58,7 +62,7 @@ class Runtime:
     session: SessionTier
     shared: SharedTier
     shared_stage: Stage
-    origin: HttpOrigin
+    origins: Origins
     observer: Observer
     metrics: Metrics
     admission: Admission
@@ -66,10 +70,12 @@ class Runtime:
     experience: Experience
     semantic: Semantic | None = None
     stages: tuple[Stage, ...] = field(default=())
+    worker: Worker | None = None
+    redis: Readings | None = None
 
     def trouble(self) -> dict[str, str | None]:
         """Each part, and why it is degraded; None when it is well."""
-        return {stage.name: stage.trouble for stage in self.stages}
+        return {stage.name: stage.status for stage in self.stages}
 
     async def invalidate(self, selector: Selector, *, dry_run: bool = False) -> Sequence[str]:
         """Forget entries in every tier; returns their ids. Raises TierError when it cannot.
@@ -95,25 +101,32 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(config: Config, log: TextIO | None = None) -> AsyncIterator[Runtime]:
+async def open_runtime(
+    config: Config, log: TextIO | None = None, worker: Worker | None = None
+) -> AsyncIterator[Runtime]:
     """Start a cache, and close it at the end of the block: what was promised is written first.
 
     Args:
         config: What the operator chose.
         log: Where log lines go; None for standard error.
+        worker: Which of several processes this is; None when it is alone.
 
     Raises:
-        ConfigError: The configuration names something that does not exist.
+        ConfigError: The configuration names something that does not exist, or a server that cannot
+            do what it says.
     """
-    builder = _Builder(config, log or sys.stderr)
+    builder = _Builder(config, log or sys.stderr, worker)
     runtime = builder.build()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(runtime.shared.close)
         for close in builder.closers:
             stack.push_async_callback(close)
         stack.push_async_callback(builder.tasks.close)
-        await runtime.origin.start()
-        await runtime.upkeep.start()
+        await runtime.origins.start()
+        try:
+            await runtime.upkeep.start()
+        except UnfitServerError as error:
+            raise ConfigError([f"cache.vector.backend: {error}"]) from error
         await runtime.experience.start()
         for stage in runtime.stages:
             await stage.start()
@@ -130,15 +143,28 @@ async def open_runtime(config: Config, log: TextIO | None = None) -> AsyncIterat
             await runtime.upkeep.stop()
 
 
+APIS = (
+    "chat.completions",
+    "responses",
+    "completions",
+    "embeddings",
+    "messages",
+    "passthrough",
+)
+"""What a request may be counted as."""
+
+
 class _Builder:
     """Makes the parts, in the order they need each other."""
 
-    def __init__(self, config: Config, log: TextIO) -> None:
+    def __init__(self, config: Config, log: TextIO, worker: Worker | None) -> None:
         self.config = config
+        self.worker = worker
         self.closers: list[Callable[[], Awaitable[None]]] = []
-        self.metrics = Metrics(version("reprise"), apis=("chat.completions", "passthrough"))
+        self.metrics = Metrics(version("reprise"), apis=APIS)
         telemetry = config.telemetry
-        logs = Logs(open_logs(telemetry.log_format, telemetry.log_level, log))
+        lines = open_logs(telemetry.log_format, telemetry.log_level, log)
+        logs = Logs(lines if worker is None else lines.bind(worker=worker.number))
         self.observer: Observer = Telemetry([logs, self.metrics])
         self.tasks = Tasks(self.observer)
         self.counter = TokenCounter() if telemetry.count_tokens else TokenCounter(None)
@@ -146,13 +172,13 @@ class _Builder:
 
     def build(self) -> Runtime:
         config, cache = self.config, self.config.cache
-        session, shared = self._session(), self._shared()
-        shared_stage = self._stage("shared", _probe_shared(shared))
-        built = self._semantic()
+        session = self._session()
+        sharing = self._sharing()
+        shared, shared_stage, backlog = sharing.tier, sharing.stage, sharing.backlog
+        built = self._semantic(shared)
         semantic = built.semantic if built else None
         experience = self._experience(semantic)
-        backlog = self._backlog()
-        upkeep = self._upkeep(session, shared, semantic, backlog)
+        upkeep = self._upkeep(session, sharing, semantic)
         drain = self._drain(backlog, (shared, shared_stage), upkeep)
         store = self._store(session, (shared, shared_stage), semantic, upkeep, backlog)
         search = Search(
@@ -163,16 +189,14 @@ class _Builder:
             deadline_s=cache.deadline_ms / 1000,
             clock=time.time,
             forbids=experience.marks.forbids,
+            gone=upkeep.gone,
         )
-        flights = Flights(
-            self.tasks,
-            linger_s=cache.deadline_ms / 1000,
-            finish_deserted=cache.finish_on_disconnect,
-        )
+        flights = self._flights()
         self._show(session)
         return Runtime(
             config=config,
-            gateway=self._gateway(search, store, flights, experience),
+            gateway=self._gateway(search, store, flights, experience, sharing.turns),
+            batcher=self._batcher(search, store, flights),
             search=search,
             store=store,
             flights=flights,
@@ -182,17 +206,26 @@ class _Builder:
             session=session,
             shared=shared,
             shared_stage=shared_stage,
-            origin=self._origin(),
+            origins=self._origins(),
             observer=self.observer,
             metrics=self.metrics,
-            admission=_admission(config),
+            admission=rules.admission(config),
             limits=Limits(
                 built.least if built else None, allow_looser=cache.vector.allow_looser_threshold
             ),
             semantic=semantic,
             experience=experience,
             stages=tuple(self.stages),
+            redis=sharing.link.stats if sharing.link is not None else None,
+            worker=self.worker,
         )
+
+    def _sharing(self) -> Sharing:
+        sharing = sharings.build(self.config, self._stage, self.tasks, self.observer)
+        self.metrics.register_backlog(sharing.backlog.stats)
+        if sharing.link is not None:
+            sharing.link.tell(self.metrics.register_redis(sharing.link.stats).timed)
+        return sharing
 
     def _show(self, session: SessionTier) -> None:
         """What is read at every scrape."""
@@ -213,24 +246,13 @@ class _Builder:
             session,
             shared,
             (semantic.embedder, semantic.embed_stage) if semantic else None,
-            lifetimes=_lifetimes(self.config),
+            lifetimes=rules.lifetimes(self.config),
             write_s=WRITE_S,
             clock=time.time,
             publish=upkeep.catch_up,
             count=self.counter.usage,
             backlog=backlog,
         )
-
-    def _backlog(self) -> Backlog:
-        chosen = self.config.cache.shared
-        backlog = Backlog(
-            max_entries=chosen.max_backlog,
-            max_bytes=chosen.max_backlog_bytes,
-            size_of=size_of,
-            observer=self.observer,
-        )
-        self.metrics.register_backlog(backlog.stats)
-        return backlog
 
     def _drain(self, backlog: Backlog, shared: tuple[SharedTier, Stage], upkeep: Upkeep) -> Drain:
         return Drain(
@@ -245,39 +267,51 @@ class _Builder:
     def _upkeep(
         self,
         session: SessionTier,
-        shared: SharedTier,
+        sharing: Sharing,
         semantic: Semantic | None,
-        backlog: Backlog,
     ) -> Upkeep:
         cache = self.config.cache
         return Upkeep(
             session,
-            shared,
+            sharing.tier,
             semantic.index if semantic else None,
             clock=time.time,
             observer=self.observer,
-            poll_s=cache.shared.poll_s,
-            expire_s=cache.shared.expire_every_s,
-            save_s=cache.vector.snapshot_every_s,
-            backlog=backlog,
+            watch=sharing.watch,
+            every=Every(
+                cache.shared.poll_s,
+                cache.shared.expire_every_s,
+                cache.vector.snapshot_every_s if _is_first(self.worker) else None,
+            ),
+            backlog=sharing.backlog,
+        )
+
+    def _flights(self) -> Flights:
+        cache = self.config.cache
+        return Flights(
+            self.tasks,
+            linger_s=cache.deadline_ms / 1000,
+            finish_deserted=cache.finish_on_disconnect,
         )
 
     def _gateway(
-        self, search: Search, store: Store, flights: Flights, experience: Experience
+        self,
+        search: Search,
+        store: Store,
+        flights: Flights,
+        experience: Experience,
+        turns: Turns,
     ) -> Gateway:
         cache = self.config.cache
         asker = Asker(
             flights,
+            turns,
             store,
             experience.learning,
             observer=self.observer,
             max_entry_bytes=cache.max_entry_bytes,
             request_usage=self.config.upstream.request_usage,
         )
-        table = {
-            name: Price(price.input, price.output)
-            for name, price in self.config.telemetry.prices.items()
-        }
         is_paced = cache.replay.pace == "tokens"
         return Gateway(
             search,
@@ -287,11 +321,24 @@ class _Builder:
             hits=experience.hits,
             clock=time.time,
             observer=self.observer,
-            price=Prices(table).saved_usd,
+            price=rules.prices(self.config).saved_usd,
             tokens_per_s=cache.replay.tokens_per_s if is_paced else None,
         )
 
-    def _stage(self, name: str, probe: Callable[[], Awaitable[None]]) -> Stage:
+    def _batcher(self, search: Search, store: Store, flights: Flights) -> Batcher:
+        max_entry_bytes = self.config.cache.max_entry_bytes
+        return Batcher(
+            search,
+            store,
+            BatchCalls(flights, store, max_entry_bytes=max_entry_bytes),
+            clock=time.time,
+            observer=self.observer,
+            price=rules.prices(self.config).saved_usd,
+        )
+
+    def _stage(
+        self, name: str, probe: Callable[[], Awaitable[object]], pace: Pace | None = None
+    ) -> Stage:
         breaker = self.config.cache.breaker
         stage = Stage(
             name,
@@ -301,6 +348,7 @@ class _Builder:
             faults=breaker.faults,
             retry_s=breaker.retry_s,
             probe_s=breaker.probe_s,
+            pace=pace,
         )
         self.stages.append(stage)
         return stage
@@ -314,37 +362,8 @@ class _Builder:
             ttl_s=chosen.ttl_s,
         )
 
-    def _shared(self) -> SharedTier:
-        chosen = self.config.cache.shared
-        if (path := chosen.sqlite_path) is not None:
-            return SqliteTier(
-                path,
-                clock=time.time,
-                on_event=self.observer.event,
-                log_records=chosen.max_log_records,
-            )
-        from proxy.tiers.redis import RedisTier  # noqa: PLC0415 - only where Redis is configured
-        from proxy.tiers.redisclient import Access, Tls  # noqa: PLC0415 - the same
-
-        password = chosen.sentinel_password
-        return RedisTier(
-            chosen.url.get_secret_value(),
-            prefix=chosen.key_prefix,
-            clock=time.time,
-            on_event=self.observer.event,
-            log_records=chosen.max_log_records,
-            timeout_s=chosen.timeout_ms / 1000,
-            max_connections=chosen.max_connections,
-            access=Access(
-                Tls(**chosen.tls.model_dump()),
-                chosen.sentinel_user,
-                password.get_secret_value() if password else None,
-                chosen.client_name,
-            ),
-        )
-
-    def _semantic(self) -> Built | None:
-        built = build(self.config, self._stage, self.tasks, self.observer)
+    def _semantic(self, shared: SharedTier) -> Built | None:
+        built = build(self.config, shared, self._stage, self.tasks, self.observer)
         if built is not None:
             self.closers += built.closers
             self.metrics.register_gauges("vector", built.semantic.index.stats)
@@ -358,43 +377,11 @@ class _Builder:
         self.metrics.register_audits(experience.learning.rates)
         return experience
 
-    def _origin(self) -> HttpOrigin:
-        upstream = self.config.upstream
-        origin = HttpOrigin(
-            upstream.base_url,
-            api_key=upstream.api_key.get_secret_value() if upstream.api_key else None,
-            connect_timeout_s=upstream.connect_timeout_s,
-            first_byte_timeout_s=upstream.first_byte_timeout_s,
-            idle_timeout_s=upstream.idle_timeout_s,
-            max_connections=upstream.max_connections,
-        )
-        self.closers.append(origin.close)
-        return origin
+    def _origins(self) -> Origins:
+        origins = Origins(self.config, self.observer)
+        self.closers.append(origins.close)
+        return origins
 
 
-def _probe_shared(shared: SharedTier) -> Callable[[], Awaitable[None]]:
-    async def probe() -> None:
-        await shared.start()
-        await shared.get("", "probe")
-
-    return probe
-
-
-def _lifetimes(config: Config) -> Lifetimes:
-    ttl = config.cache.ttl
-    rules = tuple(
-        TtlRule(rule.ttl_s, rule.model, rule.namespace, rule.tag, rule.path) for rule in ttl.rules
-    )
-    return Lifetimes(ttl.default_s, ttl.max_s, ttl.stale_s, rules)
-
-
-def _admission(config: Config) -> Admission:
-    chosen = config.cache.admission
-    return Admission(
-        max_temperature=chosen.max_temperature,
-        temperature=Action[chosen.temperature_action.upper()],
-        time_words=chosen.time_words,
-        time=Action[chosen.time_action.upper()],
-        pii=Action[chosen.pii_action.upper()],
-        tools=Action[chosen.tools_action.upper()],
-    )
+def _is_first(worker: Worker | None) -> bool:
+    return worker is None or worker.is_first

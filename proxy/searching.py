@@ -37,8 +37,16 @@ Forbids = Callable[[str, str, str], bool]
 """(scope, question, cached question) -> whether this match was called wrong."""
 
 
+Gone = Callable[[str, str], None]
+"""Hears the scope and id of a neighbour whose entry the shared tier does not have."""
+
+
 def _forbids_nothing(_scope: str, _question: str, _cached: str) -> bool:
     return False
+
+
+def _told_nobody(_scope: str, _entry_id: str) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,7 @@ class Search:
         store: Knows which answers are just being written.
         deadline_s: For all stages of one request together.
         forbids: Which matches were called wrong.
+        gone: Has the index forget.
     """
 
     def __init__(
@@ -108,6 +117,7 @@ class Search:
         deadline_s: float,
         clock: Clock,
         forbids: Forbids = _forbids_nothing,
+        gone: Gone = _told_nobody,
     ) -> None:
         self._session = session
         self._shared, self._shared_stage = shared
@@ -116,16 +126,17 @@ class Search:
         self._deadline_s = deadline_s
         self._clock = clock
         self._forbids = forbids
+        self._gone = gone
 
     async def look_up(self, request: CacheRequest, exchange: Exchange) -> Hit | Miss:
         """Walk the states until one is the end; a failed part answers like an empty one."""
         if self._semantic is None:
             request = replace(request, directives=replace(request.directives, semantic=False))
         state: State = start(request)
-        deadline = Deadline(self._deadline_s)
+        deadline, began = Deadline(self._deadline_s), self._clock()
         while not isinstance(state, Hit | Miss):
             state = await self._step(state, exchange, deadline)
-        return self._promote(request, state) if isinstance(state, Hit) else state
+        return self._promote(request, state, began) if isinstance(state, Hit) else state
 
     async def written(self, request: CacheRequest) -> CacheRequest:
         """The request with its question, for who stores or explains without a lookup."""
@@ -165,21 +176,33 @@ class Search:
                 then = state.next(probability, self._min_probability)
             case Fetch():
                 with exchange.timing("shared"):
-                    entry = await self._get(request, state.wanted.entry_id, deadline)
+                    entry = await self._fetch(request, state.wanted.entry_id, deadline)
                 then = state.next(entry, self._clock())
             case _:
                 assert_never(state)
         return then
 
-    def _promote(self, request: CacheRequest, hit: Hit) -> Hit:
+    def _promote(self, request: CacheRequest, hit: Hit, began: float) -> Hit:
         """What the shared tier knew by its exact key, the session tier knows from now on."""
         if hit.tier is Tier.SHARED and not hit.is_stale:
-            self._session.put(request.caller, hit.entry)
+            self._session.put(request.caller, hit.entry, read_at=began)
         return hit
 
     async def _get(self, request: CacheRequest, key: str, deadline: Deadline) -> Entry | None:
         scope = request.scope.id
         return await self._shared_stage.ask(lambda: self._shared.get(scope, key), deadline)
+
+    async def _fetch(self, request: CacheRequest, key: str, deadline: Deadline) -> Entry | None:
+        """A neighbour's entry. That there is none is known only from a tier that has answered."""
+        scope = request.scope.id
+
+        async def found() -> tuple[Entry | None]:
+            return (await self._shared.get(scope, key),)
+
+        answer = await self._shared_stage.ask(found, deadline)
+        if answer is not None and answer[0] is None:
+            self._gone(scope, key)
+        return answer[0] if answer is not None else None
 
     async def _write(self, request: CacheRequest, deadline: Deadline) -> str | None:
         writer = self._semantic.writer if self._semantic else None
@@ -202,7 +225,8 @@ class Search:
         semantic, scope = self._semantic, request.scope.id
         if semantic is None:
             return ()
-        await self._store.settled(scope, deadline)
+        if self._shared_stage.trouble is None:  # or what is being written may take its time
+            await self._store.settled(scope, deadline)
         search = semantic.index.search
         k = semantic.candidates
         return await semantic.index_stage.ask(lambda: search(scope, vector, k), deadline) or ()

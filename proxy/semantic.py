@@ -4,10 +4,10 @@ A part of the composition root, apart for its size. Building has no side effects
 starts what is built, and closes it.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from proxy import indexing
 from proxy.config import Config
 from proxy.core.judgement.base import judge, read
 from proxy.core.judgement.guards import ALL, Guard, select
@@ -18,10 +18,9 @@ from proxy.core.model import Candidate, Verdict
 from proxy.embedding.memo import MemoEmbedder
 from proxy.embedding.onnx import OnnxEmbedder
 from proxy.errors import ConfigError, TierError
-from proxy.ports import Embedder, Observer, Verifier, Writer
+from proxy.ports import Embedder, Observer, SharedTier, Verifier, Writer
 from proxy.resilience import Stage, Tasks
 from proxy.searching import Semantic, Verification
-from proxy.tiers.faiss import FaissTier
 from proxy.verifying.cascade import Cascade
 from proxy.verifying.memo import MemoVerifier
 from proxy.verifying.onnx import OnnxVerifier
@@ -60,26 +59,28 @@ class Built:
     closers: tuple[Callable[[], Awaitable[None]], ...]
 
 
-def build(config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer) -> Built | None:
+def build(
+    config: Config, shared: SharedTier, stage_of: StageOf, tasks: Tasks, observer: Observer
+) -> Built | None:
     """The parts, or None where only exact repeats are answered.
+
+    Args:
+        config: What the operator chose.
+        shared: Has the entries that are indexed.
+        stage_of: Makes the parts' stages.
+        tasks: Owns what runs in the background.
+        observer: Hears what happens.
 
     Raises:
         ConfigError: A guard that does not exist.
     """
     vector = config.cache.vector
-    embedder = _embedder(config) if vector.enabled else None
+    embedder = embedder_of(config) if vector.enabled else None
     if embedder is None:
         return None
-    index = FaissTier(
-        vector.snapshot,
-        embedder=embedder.id,
-        dimension=embedder.dimension,
-        max_entries=vector.max_entries,
-        clock=time.time,
-        on_event=observer.event,
-    )
+    index = indexing.build(config, embedder, shared, observer)
     embed_stage = stage_of("embedder", _probe_embedder(embedder))
-    index_stage = stage_of("vector", _nothing_to_probe)
+    index_stage = stage_of("vector", index.start)
     second, writer = _language_model(config, stage_of, tasks, observer)
     verification = _verification(config, stage_of, second, calibration(embedder.id).lean)
     least = _least(config, embedder, observer, is_verified=verification is not None)
@@ -101,7 +102,8 @@ def build(config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer) -
     return Built(semantic, least, tuple(closers))
 
 
-def _embedder(config: Config) -> Embedder | None:
+def embedder_of(config: Config) -> Embedder | None:
+    """The embedder that is configured; None for none."""
     chosen = config.embedder
     if chosen.kind == "none":
         return None
@@ -210,7 +212,7 @@ def ids(config: Config) -> tuple[str, str | None]:
     Raises:
         TierError: A model's card cannot be read.
     """
-    embedder = _embedder(config)
+    embedder = embedder_of(config)
     is_verified = config.cache.judgement.verifier == "local"
     return embedder.id if embedder else "", OnnxVerifier().id if is_verified else None
 
@@ -259,7 +261,3 @@ def _probe_verifier(verifier: Verifier) -> Probe:
         await verifier.start()  # judges a pair, which is proof enough
 
     return probe
-
-
-async def _nothing_to_probe() -> None:
-    """The index in this process is there as long as the process is."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from proxy.backlog import Backlog
 from proxy.core.freshness import Lifetimes
-from proxy.core.model import Answer, CacheRequest, Entry, Usage, Vector
+from proxy.core.model import Answer, CacheRequest, Entry, Lease, Usage, Vector
 from proxy.ports import Clock, Embedder, SessionTier, SharedTier
 from proxy.resilience import Deadline, Stage
 
@@ -94,45 +94,62 @@ class Store:
         self._session.put(request.caller, entry)
         return entry
 
+    def adopt(self, request: CacheRequest, entry: Entry, read_at: float) -> None:
+        """Into the session tier: another replica has stored it, and it was read from then on."""
+        self._session.put(request.caller, entry, read_at)
+
     async def share(
-        self, entry: Entry, vector: Vector | None, texts: Texts, *, is_semantic: bool
+        self,
+        entry: Entry,
+        vector: Vector | None,
+        texts: Texts,
+        *,
+        is_semantic: bool,
+        lease: Lease | None = None,
     ) -> None:
-        """Into the shared tier and the index, unless it is private."""
+        """Into the shared tier and the index, unless it is private.
+
+        An answer whose lease has passed on is given up: he who has it now asks anew.
+        """
         if entry.private:
             return
         written = asyncio.Event()
         waiting = self._writing.setdefault(entry.scope, set())
         waiting.add(written)
         try:
-            await self._write(entry, vector, texts, is_semantic=is_semantic)
+            deadline = Deadline(self._write_s)
+            if is_semantic and entry.question:
+                entry = await self._embedded(entry, vector, deadline)
+            if entry.answer.usage is None:
+                usage = await self._count(*texts())
+                entry = replace(entry, answer=replace(entry.answer, usage=usage))
+            await self._write(entry, lease, deadline)
         finally:
             written.set()
             waiting.discard(written)
             if not waiting:
                 self._writing.pop(entry.scope, None)
 
-    async def _write(
-        self, entry: Entry, vector: Vector | None, texts: Texts, *, is_semantic: bool
-    ) -> None:
-        deadline = Deadline(self._write_s)
-        if is_semantic and entry.question and self._embedder is not None:
-            embedder, stage = self._embedder
-            if vector is None:
-                vector = await stage.ask(lambda: embedder.embed(entry.question), deadline)
-            if vector is not None:
-                entry = replace(entry, vector=vector, embedder=embedder.id)
-        if entry.answer.usage is None:
-            usage = await self._count(*texts())
-            entry = replace(entry, answer=replace(entry.answer, usage=usage))
-        if await self._shared_stage.ask(lambda: self._put(entry), deadline):
+    async def _embedded(self, entry: Entry, vector: Vector | None, deadline: Deadline) -> Entry:
+        if self._embedder is None:
+            return entry
+        embedder, stage = self._embedder
+        if vector is None:
+            vector = await stage.ask(lambda: embedder.embed(entry.question), deadline)
+        return entry if vector is None else replace(entry, vector=vector, embedder=embedder.id)
+
+    async def _write(self, entry: Entry, lease: Lease | None, deadline: Deadline) -> None:
+        is_taken = await self._shared_stage.tell(lambda: self._put(entry, lease), deadline)
+        if is_taken is None:
+            self._backlog.add(entry)
+        elif is_taken:
             await self._shared_stage.ask(self._publish, deadline)
         else:
-            self._backlog.add(entry)
+            self._session.drop([entry.id])
 
-    async def _put(self, entry: Entry) -> bool:
+    async def _put(self, entry: Entry, lease: Lease | None) -> bool:
         await self._backlog.give_way(entry)
-        await self._shared.put(entry)
-        return True
+        return await self._shared.put(entry, lease)
 
     async def holds(self, entry: Entry) -> bool:
         """Whether the shared tier still has this very answer, neither removed nor replaced."""

@@ -7,15 +7,40 @@ right, and an index that is lost is only read anew.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from proxy.backlog import Backlog
-from proxy.core.model import ALL_TENANTS, Changes, Removed, Selector
-from proxy.errors import TierError
-from proxy.ports import Clock, Observer, SessionTier, SharedTier, VectorTier
+from proxy.core.changes import ALL_TENANTS, Added, Changes, Removed, Selector
+from proxy.errors import TierError, UnfitServerError
+from proxy.ports import Clock, LogWatch, Observer, SessionTier, SharedTier, VectorTier
 
 PAGE = 500
 """Log records read at once: a page is folded in well under a millisecond."""
+
+INDEX_PAGE = 100
+"""Records read at once for an index that is behind: nobody else reads the log meanwhile."""
+
+MOST_GONE = 1000
+"""Entries noted as gone between two readings of the log."""
+
+GATHER_S = 0.005
+"""Between two readings of a log that grows all the time: many changes are one reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """How often something is done unasked, seconds.
+
+    Attributes:
+        poll_s: Look for other processes' changes.
+        expire_s: Drop what is past its time.
+        save_s: Save the index; None leaves it to another process.
+    """
+
+    poll_s: float = 1.0
+    expire_s: float = 60.0
+    save_s: float | None = 60.0
 
 
 class Upkeep:
@@ -25,9 +50,8 @@ class Upkeep:
         session: Forgets what the log says is removed.
         shared: Owns the log.
         vector: Folds the log; None when there is no semantic cache.
-        poll_s: How often to look for other processes' changes, seconds.
-        expire_s: How often to drop what is past its time, seconds.
-        save_s: How often to save the index, seconds.
+        watch: Says at once that other processes have changed something; None for nobody.
+        every: How often the rest is done.
         backlog: Forgets what the log says is removed, before it is written; None for none.
     """
 
@@ -39,9 +63,8 @@ class Upkeep:
         *,
         clock: Clock,
         observer: Observer,
-        poll_s: float = 1.0,
-        expire_s: float = 60.0,
-        save_s: float = 60.0,
+        watch: LogWatch | None = None,
+        every: Every = Every(),
         backlog: Backlog | None = None,
     ) -> None:
         self._session = session
@@ -49,29 +72,60 @@ class Upkeep:
         self._vector = vector
         self._clock = clock
         self._observer = observer
-        self._poll_s = poll_s
-        self._expire_s = expire_s
-        self._save_s = save_s
+        self._watch = watch
+        self._every = every
         self._backlog = backlog
         self._position: str | None = None
         self._saved: str | None = None
         self._has_read = False
+        self._is_behind = False
+        self._gone: dict[str, str] = {}
+        self._failing: dict[str, str] = {}
         self._catching_up = asyncio.Lock()
+        self._asked = 0
+        self._answered = 0
 
     async def start(self) -> None:
-        """Load the index's snapshot; the log's tail is read by `follow`."""
-        if self._vector is not None:
+        """Load the index's snapshot; the log's tail is read by `follow`.
+
+        An index that cannot be reached is an event, and is brought up by its stage.
+
+        Raises:
+            UnfitServerError: The index's server can never hold it.
+        """
+        if self._vector is None:
+            return
+        try:
             await self._vector.start()
-            self._position = self._saved = self._vector.position
+        except UnfitServerError:
+            raise
+        except TierError as error:
+            self._fall_behind(error)
+        self._position = self._saved = self._vector.position
+
+    def gone(self, scope: str, entry_id: str) -> None:
+        """The index found an entry that the shared tier does not have: forget it there."""
+        if len(self._gone) < MOST_GONE:
+            self._gone[entry_id] = scope
 
     async def catch_up(self) -> None:
-        """Fold the log up to its end. Raises TierError when it cannot be read."""
+        """Fold the log up to its end. Raises TierError when it cannot be read.
+
+        Who asks while it is being read needs another reading, which serves all who ask meanwhile.
+        """
+        self._asked += 1
+        number = self._asked
         async with self._catching_up:
+            if self._answered >= number:
+                return
+            reading = self._asked
+            await self._clean()
             while True:
                 changes = await self._shared.changes(self._position, PAGE)
                 await self._fold(changes)
                 if not changes.more:
                     break
+            self._answered = reading
 
     async def _fold(self, changes: Changes) -> None:
         if changes.reset and self._has_read:  # what was removed meanwhile is not told one by one
@@ -82,24 +136,72 @@ class Upkeep:
             self._session.drop(removed)
             if self._backlog is not None:
                 self._backlog.drop(removed)
-        if self._vector is not None:
-            await self._vector.apply(changes)
+        for change in changes.items:
+            if isinstance(change, Added) and change.created_at:
+                self._session.renew(change.id, change.created_at)
+        index, before = self._vector, self._position
         self._position = changes.position
+        if index is None or index.position != before:
+            return
+        try:
+            await index.apply(changes)
+        except TierError as error:  # it is on its own: who stores or invalidates need not suffer
+            self._fall_behind(error)
+
+    def _fall_behind(self, error: TierError) -> None:
+        if not self._is_behind:
+            self._observer.event("index_behind", reason=str(error))
+        self._is_behind = True
+
+    async def _bring_index_on(self) -> None:
+        """Fold what the index has missed. Raises TierError when it still cannot be."""
+        while (index := self._vector) is not None:
+            async with self._catching_up:
+                if index.position == self._position:
+                    break
+                changes = await self._shared.changes(index.position, INDEX_PAGE)
+                await index.apply(changes)
+                if not changes.more:
+                    break
+        if self._is_behind:
+            self._is_behind = False
+            self._observer.event("index_in_step")
+
+    async def _clean(self) -> None:
+        """Take out of the index what is gone, unless it has come back."""
+        gone, self._gone = self._gone, {}
+        index = self._vector
+        if index is None or index.position is None:
+            return
+        removed = [
+            Removed(entry_id)
+            for entry_id, scope in gone.items()
+            if await self._shared.get(scope, entry_id) is None
+        ]
+        try:
+            if removed:  # `more`: they are no stretch of the log, and end none
+                await index.apply(Changes(tuple(removed), index.position, more=True))
+        except TierError as error:
+            self._fall_behind(error)
 
     def works(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What is to be done for ever, by name: a fault is an event, and the next round tries."""
-        return {
-            "follow": self._repeat("follow", self._poll_s, self.catch_up),
-            "expire": self._repeat("expire", self._expire_s, self._expire),
-            "save": self._repeat("save", self._save_s, self.save),
+        works = {
+            "follow": self._follow(),
+            "expire": self._repeat("expire", self._every.expire_s, self._expire),
         }
+        if self._every.save_s is not None:
+            works["save"] = self._repeat("save", self._every.save_s, self.save)
+        return works
 
     async def _expire(self) -> None:
         await self._shared.expire(self._clock())
 
     async def save(self) -> None:
-        """Save the index, if it has changed since the last time."""
-        if self._vector is not None and self._vector.position != self._saved:
+        """Save the index, if it has changed since the last time and is this process's to save."""
+        if self._vector is None or self._every.save_s is None:
+            return
+        if self._vector.position != self._saved:
             position = self._vector.position
             await self._vector.save()
             self._saved = position
@@ -112,10 +214,34 @@ class Upkeep:
         except TierError as error:
             self._observer.event("upkeep_failed", work="stop", reason=str(error))
 
+    async def _follow(self) -> None:
+        while True:
+            await self._tried("follow", self._read_on)
+            await asyncio.sleep(min(GATHER_S, self._every.poll_s))
+            await self._changed()
+
+    async def _read_on(self) -> None:
+        await self.catch_up()
+        await self._bring_index_on()
+
+    async def _changed(self) -> None:
+        """Wait until somebody else has added to the log, or may have."""
+        if self._watch is None:
+            await asyncio.sleep(self._every.poll_s)
+        else:
+            await self._watch.wait(self._every.poll_s)
+
     async def _repeat(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
-            try:
-                await work()
-            except TierError as error:
-                self._observer.event("upkeep_failed", work=name, reason=str(error))
+            await self._tried(name, work)
             await asyncio.sleep(seconds)
+
+    async def _tried(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except TierError as error:
+            if self._failing.get(name) != str(error):  # told once, not at every round
+                self._observer.event("upkeep_failed", work=name, reason=str(error))
+            self._failing[name] = str(error)
+        else:
+            self._failing.pop(name, None)

@@ -10,7 +10,8 @@ import pytest
 
 from proxy.backlog import TRIES, Backlog, Drain
 from proxy.config import Config
-from proxy.core.model import ALL_TENANTS, Entry, Selector
+from proxy.core.changes import ALL_TENANTS, Selector
+from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
 from proxy.resilience import Deadline, Stage, Tasks
 from proxy.runtime import open_runtime
@@ -146,11 +147,50 @@ def test_what_is_removed_while_it_is_written(clock: FakeClock, heard: Heard) -> 
     assert (len(backlog), backlog.stats()["dropped_removed"]) == (0, 1)
 
 
+def test_several_are_taken(clock: FakeClock, heard: Heard) -> None:
+    """Beside one another, but never two answers of one id: the older could come last."""
+    backlog = backlog_of(heard)
+    first = entry("a", clock)
+    backlog.add(first)
+    backlog.add(entry("b", clock))
+    with backlog.taken(clock()) as one:
+        backlog.add(replace(first, created_at=clock() + LATER))
+        with backlog.taken(clock()) as two, backlog.taken(clock()) as three:
+            assert (one, two and two.question, three) == (first, "b", None)
+        backlog.written(first)
+
+    assert drain_all(backlog, clock()) == ["b", "a"]
+
+
+async def test_who_writes_directly_waits(clock: FakeClock, heard: Heard) -> None:
+    """For what is taken of the same id, and for nothing else."""
+    backlog = backlog_of(heard)
+    older, other = entry("a", clock), entry("b", clock)
+    backlog.add(older)
+    backlog.add(other)
+    async with asyncio.TaskGroup() as group:
+        with backlog.taken(clock()), backlog.taken(clock()):
+            newer = replace(older, created_at=clock() + LATER)
+            waiting = group.create_task(backlog.give_way(newer))
+            settling = group.create_task(backlog.settled())
+            await backlog.give_way(entry("c", clock))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not waiting.done()
+            assert not settling.done()
+
+
 class Moody(SqliteTier):
     """A real tier that can be told to refuse writes, or to be away."""
 
-    refuses: str | None = None
+    refuses: frozenset[str] | set[str] = frozenset()
     is_away = False
+
+    async def start(self) -> None:
+        """Unless it is away."""
+        if self.is_away:
+            raise TierError("away")
+        await super().start()
 
     async def get(self, scope: str, key: str) -> Entry | None:
         """Unless it is away."""
@@ -158,20 +198,20 @@ class Moody(SqliteTier):
             raise TierError("away")
         return await super().get(scope, key)
 
-    async def put(self, entry: Entry) -> None:
+    async def put(self, entry: Entry, lease: Lease | None = None) -> bool:
         """Unless it is away, or this question is refused."""
-        if self.is_away or self.refuses == entry.question:
+        if self.is_away or entry.question in self.refuses:
             raise TierError("refused")
-        await super().put(entry)
+        return await super().put(entry, lease)
 
 
 class Parts:
     """A drain before a real tier."""
 
     def __init__(self, path: Path, clock: FakeClock, heard: Heard, tasks: Tasks) -> None:
-        self.clock, self.heard = clock, heard
+        self.clock, self.heard, self.tasks = clock, heard, tasks
         self.shared = Moody(path, clock=clock, on_event=heard.event)
-        self.stage = Stage("shared", self._probe, tasks=tasks, observer=heard, retry_s=0.01)
+        self.stage = Stage("shared", self.shared.start, tasks=tasks, observer=heard, retry_s=0.01)
         self.backlog = backlog_of(heard)
         self.session = MemoryTier(clock=clock, max_entries=9, max_bytes=1 << 20, ttl_s=60)
         self.upkeep = Upkeep(
@@ -185,10 +225,6 @@ class Parts:
             observer=heard,
             write_s=5,
         )
-
-    async def _probe(self) -> None:
-        await self.shared.start()
-        await self.shared.get("", "probe")
 
     async def has(self, one: Entry) -> bool:
         """Whether the tier has this id."""
@@ -223,8 +259,8 @@ async def test_nothing_is_tried_while_it_is_away(parts: Parts) -> None:
     parts.shared.is_away = True
     for _ in range(TRIES + 2):
         await parts.drain.drain()
+    await until(lambda: parts.stage.trouble is not None, "the breaker")
     assert len(parts.backlog) == 1
-    assert parts.stage.trouble is not None
 
     parts.shared.is_away = False
     await until(lambda: parts.stage.trouble is None)
@@ -233,18 +269,54 @@ async def test_nothing_is_tried_while_it_is_away(parts: Parts) -> None:
 
 
 async def test_an_answer_that_is_refused(parts: Parts) -> None:
-    """It is given up after a few times, holds nothing up for ever, and opens no breaker."""
-    bad, good = entry("bad", parts.clock), entry("good", parts.clock)
-    parts.shared.refuses = "bad"
+    """It is given up after a few times, holds nobody up, and opens no breaker."""
+    bad = entry("bad", parts.clock)
+    parts.shared.refuses = {"bad"}
     parts.backlog.add(bad)
-    parts.backlog.add(good)
-    for _ in range(TRIES + 1):
+    for number in range(TRIES):
+        good = entry(f"good {number}", parts.clock)
+        parts.backlog.add(good)
         await parts.drain.drain()
+        await parts.drain.drain()
+        assert await parts.has(good)
 
-    assert await parts.has(good)
     assert not await parts.has(bad)
     assert parts.backlog.stats()["dropped_failed"] == 1
     assert parts.stage.trouble is None
+
+
+async def test_a_tier_that_takes_nothing(parts: Parts) -> None:
+    """A full one, say: nothing is given up for it, however often it is tried."""
+    waiting = [entry(text, parts.clock) for text in ("a", "b")]
+    parts.shared.refuses = {"a", "b"}
+    for one in waiting:
+        parts.backlog.add(one)
+    for _ in range(3 * TRIES):
+        await parts.drain.drain()
+    assert parts.stage.status == "refuses writes: refused"
+    assert parts.stage.trouble is None
+    parts.shared.refuses = set()
+    await parts.drain.drain()
+
+    assert [await parts.has(one) for one in waiting] == [True, True]
+    assert parts.stage.status is None
+
+
+async def test_drained_as_soon_as_it_is_back(parts: Parts) -> None:
+    """Not after the interval at which it is looked after."""
+    one = entry("a", parts.clock)
+    parts.backlog.add(one)
+    parts.shared.is_away = True
+    await parts.drain.drain()
+    await until(lambda: parts.stage.trouble is not None, "the breaker")
+    async with asyncio.timeout(30):
+        draining = parts.tasks.start("drain", parts.drain.keep_draining(3600))
+        await asyncio.sleep(0)
+        parts.shared.is_away = False
+        await until(lambda: not parts.backlog, "the draining")
+
+    assert not draining.done()
+    assert await parts.has(one)
 
 
 async def test_what_another_has_written_since(parts: Parts) -> None:

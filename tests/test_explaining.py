@@ -99,7 +99,8 @@ async def test_compare_agrees_with_serving(cache: Cache) -> None:
 
         assert compared.decision.served == (served is not None), text
         if compared.pair is not None and served is not None and served.similarity is not None:
-            assert compared.pair.similarity == pytest.approx(served.similarity, abs=1e-6)
+            # The index keeps half precision.
+            assert compared.pair.similarity == pytest.approx(served.similarity, abs=1e-3)
 
 
 async def test_what_forbids_rewording_is_named(cache: Cache) -> None:

@@ -8,6 +8,7 @@ from time import perf_counter
 import pytest
 
 from proxy.core.dialects.chat import Chat
+from proxy.core.model import Answer
 from proxy.core.recording import Recording
 from proxy.errors import BrokenStreamError, UnreachableError
 from proxy.flights import WINDOW_BYTES, Flight, Flights
@@ -47,7 +48,8 @@ def flights(tasks: Tasks) -> Flights:
 
 
 def made(key: str | None = "key", keep_bytes: int = KEEP) -> Flight:
-    return Flight(key, Recording(Chat(), keep_bytes), keep_bytes)
+    keys = () if key is None else (key,)
+    return Flight(keys, Recording(Chat(), keep_bytes), keep_bytes)
 
 
 def launch(flights: Flights, feed: Feed, flight: Flight) -> Flight:
@@ -239,7 +241,7 @@ async def test_an_invalidation_of_entries_voids_those_alone(flights: Flights) ->
     """What others have asked meanwhile is kept."""
     feeds = [Feed(), Feed()]
     one, other = (
-        launch(flights, feed, Flight(name, Recording(Chat(), 1000), 1000, name))
+        launch(flights, feed, Flight([name], Recording(Chat(), 1000), 1000, [name]))
         for feed, name in zip(feeds, ("one", "other"), strict=True)
     )
     flights.void(["one"])
@@ -313,6 +315,31 @@ async def test_a_large_answer_for_nobody_is_not_gathered(tasks: Tasks) -> None:
     await until(lambda: flight.is_over, "the end")
 
     assert flight._size <= KEEP + WINDOW_BYTES + 2 * len(PIECE)
+
+
+async def test_an_answer_that_another_replica_got(flights: Flights) -> None:
+    """Whoever waits for this flight has it, whole; who comes afterwards does not join."""
+    flight = made()
+    told = asyncio.Event()
+
+    async def be_told() -> None:
+        await told.wait()
+        flight.answer(Answer(ANSWER))
+
+    flights.launch(flight, be_told())
+    async with asyncio.TaskGroup() as group:
+        hearing = group.create_task(heard_by(flights, flight))
+        head = group.create_task(flight.head())
+        await asyncio.sleep(0)
+        told.set()
+    landing = await flight.landed()
+
+    assert flight.is_relayed
+    assert hearing.result() == ANSWER
+    assert head.result().is_success
+    assert landing is not None
+    assert landing.answer == Answer(ANSWER)
+    assert flights.find("key", perf_counter()) is None
 
 
 async def test_draining(flights: Flights) -> None:

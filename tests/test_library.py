@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from proxy.config import Config
-from proxy.core.model import Result, Selector, Tier
+from proxy.core.changes import Selector
+from proxy.core.model import Result, Tier
 from proxy.errors import BadRequestError, NotCachedError, NotFoundError
 from proxy.feedback import Verdict
 from proxy.library import Cache, open_cache, tenant_id

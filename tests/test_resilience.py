@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from proxy.errors import TierError
-from proxy.resilience import Deadline, Stage, Tasks
+from proxy.resilience import Deadline, Pace, Stage, Tasks
 from tests.support.ports import Heard
 from tests.support.waiting import until
 
@@ -17,6 +18,7 @@ class Part:
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self.hangs = False
+        self.slow_s = 0.0
         self.asked = 0
         self.probed = 0
 
@@ -29,7 +31,11 @@ class Part:
         await self._do()
         return "answer"
 
+    async def check(self) -> None:
+        await asyncio.sleep(self.slow_s)
+
     async def _do(self) -> None:
+        await asyncio.sleep(self.slow_s)
         if self.hangs:
             await asyncio.Event().wait()
         if self.error is not None:
@@ -58,16 +64,14 @@ def stage(part: Part, tasks: Tasks, heard: Heard) -> Stage:
     return made(part, tasks, heard)
 
 
-def made(part: Part, tasks: Tasks, heard: Heard, faults: int = 1, retry_s: float = 0.01) -> Stage:
-    return Stage(
-        "part",
-        part.probe,
-        tasks=tasks,
-        observer=heard,
-        faults=faults,
-        retry_s=retry_s,
-        probe_s=0.05,
-    )
+def made(part: Part, tasks: Tasks, heard: Heard, **more: Any) -> Stage:
+    options = {"retry_s": 0.01, "probe_s": 0.05, **more}
+    return Stage("part", part.probe, tasks=tasks, observer=heard, **options)
+
+
+def paced(part: Part, tasks: Tasks, heard: Heard, within_s: float) -> Stage:
+    """One that must answer a check within this time, and a question within half a deadline."""
+    return made(part, tasks, heard, probe_s=10.0, pace=Pace(part.check, within_s, 0.5))
 
 
 async def test_an_answer_passes(stage: Stage, part: Part) -> None:
@@ -199,6 +203,115 @@ async def test_concurrent_faults_open_it_once(stage: Stage, part: Part, heard: H
         gate.set()
 
     assert heard.names.count("breaker_opened") == 1
+
+
+async def test_an_answer_on_its_way_closes_nothing(stage: Stage, part: Part) -> None:
+    """Only a probe does: what began before the fault says nothing of the part now."""
+    gate = asyncio.Event()
+
+    async def early() -> str:
+        await gate.wait()
+        return "answer"
+
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(stage.ask(early, Deadline(10)))
+        await asyncio.sleep(0)
+        part.error = TierError("gone")
+        await stage.ask(part.ask, Deadline(10))
+        gate.set()
+
+    assert (asking.result(), stage.trouble) == ("answer", "gone")
+
+
+async def test_a_part_that_is_slow(tasks: Tasks, part: Part, heard: Heard) -> None:
+    """It is gone past although its probes succeed, until it answers soon enough."""
+    stage = paced(part, tasks, heard, within_s=0.01)
+    part.slow_s = 0.05
+    assert await stage.ask(part.ask, Deadline(0.06)) is None
+    await until(lambda: stage.is_up, "a good probe")
+    assert (stage.trouble or "").startswith("slow: ")
+    assert part.asked == 1
+    part.slow_s = 0.0
+    await until(lambda: stage.trouble is None, "its return")
+
+    assert await stage.ask(part.ask, Deadline(10)) == "answer"
+
+
+async def test_a_part_that_is_slow_from_the_start(tasks: Tasks, part: Part, heard: Heard) -> None:
+    """No request finds that out."""
+    stage = paced(part, tasks, heard, within_s=0.001)
+    part.slow_s = 0.01
+    await stage.start()
+
+    assert await stage.ask(part.ask, Deadline(10)) is None
+    assert (part.asked, stage.is_up) == (0, True)
+
+
+async def test_late_whenever_it_is_used(tasks: Tasks, part: Part, heard: Heard) -> None:
+    """Well when probed, late when asked: each time it must prove itself for longer."""
+    stage = made(part, tasks, heard)
+    probes = []
+    for _ in range(3):
+        before, part.hangs = part.probed, True
+        await stage.ask(part.ask, Deadline(0.01))
+        part.hangs = False
+        await until(lambda: stage.trouble is None, "its return")
+        probes.append(part.probed - before)
+
+    assert probes == [1, 2, 4]
+
+
+async def test_a_write_that_is_refused(stage: Stage, heard: Heard) -> None:
+    """Reads go on, and what is wrong is said, once, until a write is taken."""
+
+    async def answer() -> str:
+        return "answer"
+
+    async def refuse() -> str:
+        raise TierError("full")
+
+    for _ in range(3):
+        assert await stage.tell(refuse, Deadline(10)) is None
+    await until(lambda: bool(heard.events), "the event")
+    assert (stage.trouble, stage.status) == (None, "refuses writes: full")
+    assert await stage.ask(answer, Deadline(10)) == "answer"
+    assert await stage.tell(answer, Deadline(10)) == "answer"
+
+    assert stage.status is None
+    assert heard.events == [("writes_refused", {"stage": "part", "reason": "full"})]
+
+
+async def test_a_write_finds_the_part_gone(stage: Stage, part: Part, heard: Heard) -> None:
+    """It is probed, so that no request need find out."""
+    part.error = TierError("gone")
+    assert await stage.tell(part.ask, Deadline(10)) is None
+    await until(lambda: stage.trouble is not None, "the breaker")
+
+    assert await stage.tell(part.ask, Deadline(10)) is None
+    assert (part.asked, heard.names) == (1, ["breaker_opened"])
+
+
+async def test_a_slow_part_is_written_to(tasks: Tasks, part: Part, heard: Heard) -> None:
+    """Nobody waits for a write."""
+    stage = paced(part, tasks, heard, within_s=0.001)
+    part.slow_s = 0.01
+    await stage.start()
+
+    assert await stage.tell(part.ask, Deadline(10)) == "answer"
+    assert stage.trouble is not None
+
+
+async def test_who_waits_for_its_return_is_woken(stage: Stage, part: Part) -> None:
+    """At once, not after some interval of his own."""
+    part.error = TierError("gone")
+    await stage.ask(part.ask, Deadline(10))
+    assert not await stage.gets_better(0.001)
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(stage.gets_better(60)) for _ in range(3)]
+        await asyncio.sleep(0)
+        part.error = None
+
+    assert [task.result() for task in waiting] == [True] * 3
 
 
 async def test_a_caller_who_leaves_is_no_fault(stage: Stage, part: Part) -> None:

@@ -17,7 +17,7 @@ from proxy.storing import Store
 from proxy.tiers.faiss import FaissTier
 from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
-from proxy.upkeep import Upkeep
+from proxy.upkeep import Every, Upkeep
 from tests.core.builders import request
 from tests.support.backlogs import backlog_of
 from tests.support.ports import FixedVerifier, HashEmbedder, Heard
@@ -57,9 +57,7 @@ class Parts:
             self.index,
             clock=clock,
             observer=heard,
-            poll_s=60,
-            expire_s=60,
-            save_s=60,
+            every=Every(60, 60, 60),
         )
 
         def stage(name: str) -> Stage:

@@ -1,6 +1,7 @@
 """An answer goes into every tier, and no tier's fault is anybody's but its own."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from proxy.resilience import Deadline, Stage, Tasks
 from proxy.storing import Store
 from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
+from proxy.tiers.sqlitewaiting import SqliteLeases
 from tests.core.builders import request
 from tests.support.backlogs import backlog_of
 from tests.support.ports import HashEmbedder, Heard
@@ -165,10 +167,11 @@ async def test_a_shared_tier_that_fails(tmp_path: Path) -> None:
     tasks = Tasks(heard)
     parts = Parts(tmp_path / "x.db", tasks, heard)  # not started
     entry = await parts.put()
+    await until(lambda: "writes_refused" in heard.names, "the event")
     await tasks.close()
+    await parts.shared.close()
 
     assert parts.session.get(request().caller, entry.id) is entry
-    assert "stage_failed" in heard.names
 
 
 async def test_read_your_own_writes(parts: Parts) -> None:
@@ -265,6 +268,39 @@ async def test_a_publication_that_fails_lets_nothing_wait(parts: Parts) -> None:
     await parts.put()
 
     assert len(parts.backlog) == 0
+
+
+async def test_an_answer_whose_lease_has_passed_on_is_given_up(parts: Parts) -> None:
+    """Somebody else asks by now: it is nowhere, in no session either, and does not wait."""
+    leases = SqliteLeases(parts.shared, clock=time.time)
+    lease = await leases.take(f"{request().key}:me", 0.001)
+    assert lease is not None
+    await leases.wait(lease.key, 10)
+    successor = await leases.take(lease.key, 10)
+    entry = parts.store.keep(request(), ANSWER, PATH)
+    await parts.store.share(entry, None, lambda: ("p", "a"), is_semantic=True, lease=lease)
+
+    assert parts.session.get(request().caller, entry.id) is None
+    assert await parts.shared.get(entry.scope, entry.id) is None
+    assert len(parts.backlog) == 0
+
+    await parts.store.share(entry, None, lambda: ("p", "a"), is_semantic=True, lease=successor)
+
+    assert await parts.shared.get(entry.scope, entry.id) is not None
+
+
+async def test_another_replicas_answer_is_adopted(parts: Parts) -> None:
+    """By the session of who waited for it, unless it was removed meanwhile."""
+    entry = parts.store.keep(request(), ANSWER, PATH)
+    parts.session.drop([entry.id])
+    parts.store.adopt(request(), entry, parts.clock())
+
+    assert parts.session.get(request().caller, entry.id) is None
+
+    parts.clock.now += 1
+    parts.store.adopt(request(), entry, parts.clock())
+
+    assert parts.session.get(request().caller, entry.id) is entry
 
 
 async def test_a_newer_answer_waits_for_the_older_on_its_way(parts: Parts) -> None:

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from proxy.core.model import Caller, Selector
+from proxy.core.changes import Changes, Selector
+from proxy.core.model import Caller
 from proxy.errors import TierError
 from proxy.tiers.faiss import FaissTier
 from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
-from proxy.upkeep import Upkeep
+from proxy.tiers.sqlitewaiting import SqliteLogWatch
+from proxy.upkeep import Every, Upkeep
 from tests.support.ports import Heard
 from tests.support.waiting import until
 from tests.tiers.builders import DIMENSION, EMBEDDER, FakeClock, entry, unit
 
-CALLER = Caller("acme")
+CALLER, OTHER = Caller("acme"), Caller("acme", "other")
 
 
 class Parts:
@@ -43,9 +46,7 @@ class Parts:
             self.index,
             clock=self.clock,
             observer=self.heard,
-            poll_s=0.01,
-            expire_s=0.01,
-            save_s=0.01,
+            every=Every(0.01, 0.01, 0.01),
         )
 
     async def start(self) -> None:
@@ -191,6 +192,22 @@ async def test_a_fault_is_an_event_and_the_next_round_tries(tmp_path: Path) -> N
     }
 
 
+async def test_a_fault_is_told_once(tmp_path: Path) -> None:
+    """Not at every round of an outage; and again when it comes back after being well."""
+    parts = Parts(tmp_path)
+    await parts.upkeep.start()
+    for _ in range(3):
+        await parts.upkeep._tried("follow", parts.upkeep.catch_up)
+    assert parts.heard.names == ["upkeep_failed"]
+    await parts.shared.start()
+    await parts.upkeep._tried("follow", parts.upkeep.catch_up)
+    await parts.shared.close()
+    await parts.upkeep._tried("follow", parts.upkeep.catch_up)
+    await parts.close()
+
+    assert parts.heard.names == ["upkeep_failed"] * 2
+
+
 async def test_a_stop_without_a_shared_tier(tmp_path: Path) -> None:
     """It ends all the same, and says what it could not do."""
     parts = Parts(tmp_path)
@@ -215,6 +232,73 @@ async def test_without_an_index(parts: Parts) -> None:
     await upkeep.stop()
 
     assert parts.session.get(CALLER, made.id) is None
+
+
+async def test_a_refresh_leaves_the_other_sessions(parts: Parts) -> None:
+    """The old answer is served nowhere once the log is read; the new one is, where it is known."""
+    old = entry("one", parts.clock)
+    new = replace(old, created_at=old.created_at + 1)
+    await parts.shared.put(old)
+    parts.session.put(CALLER, old)
+    parts.session.put(OTHER, new)
+    await parts.shared.put(new)
+    await parts.upkeep.catch_up()
+
+    assert parts.session.get(CALLER, old.id) is None
+    assert parts.session.get(OTHER, old.id) is new
+
+
+async def test_news_are_followed_at_once(tmp_path: Path) -> None:
+    """What another process stores or removes is known long before the next look."""
+    here, there = Parts(tmp_path), Parts(tmp_path, snapshot="another")
+    made = entry("one", here.clock)
+    await here.start()
+    await there.start()
+    upkeep = Upkeep(
+        here.session,
+        here.shared,
+        here.index,
+        clock=here.clock,
+        observer=here.heard,
+        watch=SqliteLogWatch(here.shared),
+        every=Every(poll_s=600),
+    )
+    async with asyncio.TaskGroup() as group:
+        works = [group.create_task(work) for work in upkeep.works().values()]
+        await there.shared.put(made)
+        await until(lambda: here.index.stats()["entries"] == 1, "the entry")
+        here.session.put(CALLER, made)
+        await there.shared.purge(Selector("acme", ids=(made.id,)))
+        await until(lambda: here.index.stats()["entries"] == 0, "the removal")
+        for work in works:
+            work.cancel()
+    await there.close()
+    await here.close()
+
+    assert here.session.get(CALLER, made.id) is None
+
+
+class CountingTier(SqliteTier):
+    """Counts how often the log is read."""
+
+    reads = 0
+
+    async def changes(self, after: str | None, limit: int) -> Changes:
+        self.reads += 1
+        return await super().changes(after, limit)
+
+
+async def test_who_asks_meanwhile_shares_a_reading(parts: Parts, tmp_path: Path) -> None:
+    """A hundred writers at once do not read the log a hundred times, and all see their own."""
+    tier = CountingTier(tmp_path / "x.db", clock=parts.clock, on_event=parts.heard.event)
+    await tier.start()
+    upkeep = Upkeep(parts.session, tier, parts.index, clock=parts.clock, observer=parts.heard)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(100):
+            group.create_task(upkeep.catch_up())
+    await tier.close()
+
+    assert tier.reads <= 4
 
 
 async def test_concurrent_catching_up(parts: Parts) -> None:

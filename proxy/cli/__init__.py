@@ -11,6 +11,7 @@ from proxy.cli.calibrate import calibrate
 from proxy.cli.check import check
 from proxy.cli.evaluate import evaluate
 from proxy.cli.explain import explain
+from proxy.cli.index import index
 from proxy.cli.serve import serve
 from proxy.cli.simulate import simulate
 from proxy.cli.version import version
@@ -30,4 +31,5 @@ main.add_typer(evaluate, name="eval")
 main.command("calibrate")(calibrate)
 main.command("explain")(explain)
 main.command("simulate")(simulate)
+main.add_typer(index, name="index")
 main.command("version")(version)

@@ -2,7 +2,7 @@
 
 A comparison needs no entries, and meets an empty cache in a temporary folder. A look-up meets the
 entries that the configuration names, as a further replica would: its index starts from a copy of
-the snapshot, and nothing is stored.
+the snapshot, or is the one in Redis, and nothing is stored.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from proxy.apart import apart
 from proxy.config import Config
 from proxy.core import directives
 from proxy.core.dialects.chat import Chat
 from proxy.core.explaining import Comparison, Explanation
 from proxy.core.reading import Understood, understand
 from proxy.errors import ApiError, RepriseError, TierError
-from proxy.evaluation import apart
 from proxy.explaining import Explainer
 from proxy.runtime import Runtime, open_runtime
 from proxy.web.callers import KEYED, caller
@@ -78,7 +78,10 @@ def _beside(config: Config, folder: Path) -> Config:
     snapshot, chosen = config.cache.vector.snapshot, mine.cache
     if snapshot.exists():
         shutil.copyfile(snapshot, chosen.vector.snapshot)
-    cache = chosen.model_copy(update={"shared": config.cache.shared})
+    shared, vector = config.cache.shared, chosen.vector
+    if config.cache.vector.backend == "redis":  # which has no copy: it is asked as replicas do
+        vector = config.cache.vector
+    cache = chosen.model_copy(update={"shared": shared, "vector": vector})
     return mine.model_copy(update={"cache": cache})
 
 

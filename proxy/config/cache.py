@@ -1,14 +1,14 @@
 """The cache's configuration: the tiers, what enters them, how long it stays, how it is replayed."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from proxy.config.judgement import Judgement
-from proxy.config.redisurl import TLS_SCHEMES, check, scheme_of
-from proxy.config.section import SecretUrl, Section, split_url
+from proxy.config.section import SecretUrl, Section
+from proxy.config.shared import SharedTier, Tls
+from proxy.config.vector import VectorTier
 
 MIB = 1024 * 1024
 DAY_S = 86_400
@@ -22,35 +22,6 @@ kept in the session tier of this process alone; `never`: not kept.
 
 Glob = Annotated[str, Field(min_length=1, max_length=256)]
 """A name, or a pattern with `*`, `?` and `[...]`; case matters."""
-
-GuardName = Literal[
-    "foreign",
-    "identifier",
-    "number",
-    "unit",
-    "date",
-    "language",
-    "name",
-    "negation",
-    "opposite",
-    "direction",
-    "order",
-    "voice",
-    "asks",
-    "scope",
-    "owner",
-    "aspect",
-    "moment",
-    "errand",
-    "word",
-]
-"""A guard of `proxy.core.judgement.guards`; a test compares the two lists."""
-
-Guards = Annotated[
-    Annotated[Literal["all"], Tag("<word>")] | Annotated[tuple[GuardName, ...], Tag("<list>")],
-    Discriminator(lambda value: "<list>" if isinstance(value, list | tuple) else "<word>"),
-]
-"""The alternatives are told apart first, so that a problem is reported against the one meant."""
 
 
 class TtlRule(Section):
@@ -112,137 +83,6 @@ class SessionTier(Section):
     """Seconds an entry stays in this tier; never longer than the entry itself lives."""
 
 
-def _shared_url(url: SecretUrl) -> SecretUrl:
-    check(url.get_secret_value())
-    return url
-
-
-class Tls(Section):
-    """How Redis is reached over TLS: `rediss://` or `rediss+sentinel://`."""
-
-    ca: Path | None = None
-    """File with the certificates (PEM) of who may vouch for the server; null takes the system's."""
-
-    certificate: Path | None = None
-    """File with this proxy's own certificate (PEM), where the server asks for one."""
-
-    key: Path | None = None
-    """File with the private key of that certificate (PEM); null when it is in the same file."""
-
-    check_hostname: bool = True
-    """Refuse a certificate that is not for the host that was asked for."""
-
-
-class SharedTier(Section):
-    """The second tier: every entry, durable, shared by all replicas."""
-
-    url: Annotated[SecretUrl, AfterValidator(_shared_url)] = SecretUrl("sqlite:///data/reprise.db")
-    """Where entries are kept. `sqlite:///file` for one process, or Redis for several:
-    `redis://user:password@host:6379/0`, `rediss://` for TLS, `unix:///socket`,
-    `redis+sentinel://user:password@host:26379,host:26379/service/0` for a Redis under Sentinel. A
-    relative file is relative to the working directory.
-    """
-
-    tls: Tls = Tls()
-    """How Redis is reached over TLS."""
-
-    sentinel_user: str | None = None
-    """User the sentinels ask for; null where they ask for a password alone, or for nothing."""
-
-    sentinel_password: SecretStr | None = None
-    """Password the sentinels ask for; that of Redis itself stands in `url`."""
-
-    client_name: Annotated[str, Field(pattern=r"^[!-~]+$", max_length=64)] = "reprise"
-    """Name under which Redis lists this proxy's connections."""
-
-    timeout_ms: float = Field(default=2000, ge=10, le=600_000)
-    """Longest wait for Redis outside a lookup, milliseconds; a lookup has `cache.deadline_ms`."""
-
-    max_connections: int = Field(default=64, ge=1, le=10_000)
-    """Connections to Redis at once; further calls wait for one."""
-
-    max_log_records: int = Field(default=100_000, ge=1000)
-    """Records kept of the change log that replicas follow; those further behind start anew."""
-
-    poll_s: float = Field(default=1, ge=0.05, le=3600)
-    """Seconds between looks at the change log for what other replicas did."""
-
-    expire_every_s: float = Field(default=60, ge=1, le=DAY_S)
-    """Seconds between rounds that delete entries past their time."""
-
-    max_backlog: int = Field(default=10_000, ge=0, le=10_000_000)
-    """Most answers kept in memory while this tier cannot take them, to be written once it can; the
-    oldest go first. 0 keeps none.
-    """
-
-    max_backlog_bytes: int = Field(default=64 * MIB, ge=1024)
-    """Most bytes of such answers."""
-
-    key_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=64)] = "reprise"
-    """Beginning of every key in Redis, so that deployments can share a server."""
-
-    @property
-    def sqlite_path(self) -> Path | None:
-        """The database file, or None when the tier is Redis."""
-        url = self.url.get_secret_value()
-        return Path(split_url(url).path[1:]) if scheme_of(url) == "sqlite" else None
-
-    @model_validator(mode="after")
-    def _no_use_without(self) -> "SharedTier":
-        """A key that would be without effect is a mistake: the connection is not what it seems."""
-        url = self.url.get_secret_value()
-        if self.tls != Tls() and scheme_of(url) not in TLS_SCHEMES:
-            raise PydanticCustomError("no_tls", "needs a url with rediss://", {"at": ("tls",)})
-        if self.tls != Tls() and "ssl_" in url.partition("?")[2]:
-            raise PydanticCustomError("two_tls", "excludes ssl_ options in url", {"at": ("tls",)})
-        if self.tls.key is not None and self.tls.certificate is None:
-            raise PydanticCustomError("no_cert", "needs certificate", {"at": ("tls", "key")})
-        for name in ("sentinel_user", "sentinel_password"):
-            if getattr(self, name) is not None and not scheme_of(url).endswith("+sentinel"):
-                raise PydanticCustomError(
-                    "no_sentinel", "needs a url with redis+sentinel://", {"at": (name,)}
-                )
-        return self
-
-
-class VectorTier(Section):
-    """The third tier: entries whose question means the same."""
-
-    enabled: bool = True
-    """Use this tier; without it only exact repeats are answered."""
-
-    threshold: float | None = Field(default=None, ge=0, le=1)
-    """Least cosine similarity of a neighbour that may answer where nothing verifies it; null takes
-    the embedder's own calibration. A number that is right for one embedder is wrong for another.
-    """
-
-    floor: float | None = Field(default=None, ge=0, le=1)
-    """Least cosine similarity of a neighbour that is put to the verifier; null takes the embedder's
-    own calibration. Lower asks more often for few more hits.
-    """
-
-    candidates: int = Field(default=4, ge=1, le=64)
-    """Neighbours judged a request, best first."""
-
-    guards: Guards = "all"
-    """Text rules that may veto a neighbour whatever its similarity: `all`, or a list of some of
-    foreign, identifier, number, unit, date, language, name, negation, opposite, direction, order,
-    voice, asks, scope, owner, aspect, moment, errand and word.
-    """
-
-    allow_looser_threshold: bool = False
-    """Let `x-cache-threshold` ask for less similarity than the proxy does, not only for more."""
-
-    max_entries: int = Field(default=1_000_000, ge=1, le=100_000_000)
-    """Most questions the index holds; the oldest go first."""
-
-    snapshot: Path = Path("data/index.snapshot")
-    """File the index is saved in, so that a start need not rebuild it."""
-
-    snapshot_every_s: float = Field(default=60, ge=1, le=DAY_S)
-    """Seconds between saves, when something has changed."""
-
-
 class Admission(Section):
     """What may be stored. Where several rules apply, the strictest action holds."""
 
@@ -276,7 +116,15 @@ class Admission(Section):
     """
 
     tools_action: Action = "exact"
-    """What becomes of answers to requests that offer tools: store, exact, private or never."""
+    """What becomes of answers to requests that offer tools: store, exact, private or never.
+    One that calls a tool answers its own request only, also with `store`.
+    """
+
+    stored_action: Action = "never"
+    """What becomes of answers that the origin is asked to keep, as the Responses API is unless a
+    request says `store: false`: store, exact, private or never. A replayed one has an id that the
+    origin does not know, so that no caller can go on from it.
+    """
 
 
 class Replay(Section):
@@ -296,7 +144,7 @@ class Breaker(Section):
     """Faults in a row after which requests go past the part."""
 
     retry_s: float = Field(default=1, gt=0, le=3600)
-    """Seconds between probes of a part that is left alone."""
+    """Longest pause between probes of a part that is left alone, seconds; the shortest is half."""
 
     probe_s: float = Field(default=5, gt=0, le=600)
     """Seconds a probe, or the part's start, may take."""
@@ -326,6 +174,11 @@ class Cache(Section):
     finish_on_disconnect: bool = False
     """Read an answer to its end, and store it, although every caller has left."""
 
+    coalesce_wait_s: float = Field(default=30, ge=0, le=3600)
+    """Seconds that a miss waits for the answer which another replica is just asking for; after
+    them, or with 0, it is asked for here as well.
+    """
+
     ttl: Ttl = Ttl()
     """How long an entry lives."""
 
@@ -349,6 +202,23 @@ class Cache(Section):
 
     breaker: Breaker = Breaker()
     """When a failing part is left alone."""
+
+    @property
+    def index_server(self) -> tuple[SecretUrl, Tls]:
+        """The Redis of an index that is in Redis, and how it is reached."""
+        chosen = self.vector.redis
+        return (chosen.url, chosen.tls) if chosen.url else (self.shared.url, self.shared.tls)
+
+    @model_validator(mode="after")
+    def _index_has_a_server(self) -> "Cache":
+        is_local = self.shared.sqlite_path is not None and self.vector.redis.url is None
+        if self.vector.backend == "redis" and is_local:
+            raise PydanticCustomError(
+                "no_redis",
+                "is needed: cache.shared.url is no Redis",
+                {"at": ("vector", "redis", "url")},
+            )
+        return self
 
     @model_validator(mode="after")
     def _rewrites_in_its_mode(self) -> "Cache":

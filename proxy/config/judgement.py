@@ -46,7 +46,7 @@ class Judgement(Section):
 
     labels: Path = Path("data/labels.db")
     """File that comparisons and feedback are kept in: scores and digests, no questions. It is made
-    when there is something to keep. Each replica has its own.
+    when there is something to keep. Each replica has its own, which its workers share.
     """
 
     llm: LlmJudge = LlmJudge()

@@ -18,6 +18,7 @@ FILE_VARIABLE = "CONFIG"
 OVERRIDES = {
     "HOST": ("server", "host"),
     "PORT": ("server", "port"),
+    "WORKERS": ("server", "workers"),
     "OPENAI_BASE_URL": ("upstream", "base_url"),
     "REDIS_URL": ("cache", "shared", "url"),
 }

@@ -6,6 +6,11 @@ A Redis that Sentinel looks after is named by its sentinels, as other clients wr
     rediss+sentinel://...    the same over TLS, to sentinels and Redis alike
 
 User and password are those of Redis; what the sentinels ask for is configured beside the URL.
+
+A Redis Cluster is named by some of its nodes, which know the others::
+
+    redis+cluster://user:password@host:6379,host:6379
+    rediss+cluster://...     the same over TLS
 """
 
 import re
@@ -15,15 +20,19 @@ from urllib.parse import unquote
 
 from proxy.config.section import split_url
 
-SCHEMES: Final = ("sqlite", "redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
-TLS_SCHEMES: Final = ("rediss", "rediss+sentinel")
+SCHEMES: Final = ("sqlite", "redis", "rediss", "unix")
+TLS_SCHEMES: Final = ("rediss", "rediss+sentinel", "rediss+cluster")
 SENTINEL_PORT: Final = 26379
+REDIS_PORT: Final = 6379
 LAST_PORT: Final = 65535
 
 _SENTINEL = re.compile(
     r"rediss?\+sentinel://(?:(?P<login>[^/?#]*)@)?(?P<hosts>[^@/?#]+)"
     r"/(?P<service>[A-Za-z0-9._-]+)(?:/(?P<database>\d{1,5}))?/?",
     re.IGNORECASE,
+)
+_CLUSTER = re.compile(
+    r"rediss?\+cluster://(?:(?P<login>[^/?#]*)@)?(?P<hosts>[^@/?#]+)/?", re.IGNORECASE
 )
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+)(?::(?P<port>\d{1,5}))?")
 
@@ -39,6 +48,15 @@ class SentinelUrl:
     password: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterUrl:
+    """Some nodes of a cluster, and the login that all its nodes take."""
+
+    hosts: tuple[tuple[str, int], ...]
+    user: str | None
+    password: str | None
+
+
 def scheme_of(url: str) -> str:
     """The part before `://`, in small letters; empty when there is none."""
     scheme, found, _ = url.partition("://")
@@ -48,20 +66,34 @@ def scheme_of(url: str) -> str:
 def sentinel_url(url: str) -> SentinelUrl:
     """The parts of a Sentinel URL. Raises ValueError, without quoting it, when it is none."""
     whole = _SENTINEL.fullmatch(url)
-    hosts = [_HOST.fullmatch(host) for host in whole["hosts"].split(",")] if whole else [None]
-    named = [
-        (host["host"].strip("[]"), int(host["port"] or SENTINEL_PORT)) for host in hosts if host
-    ]
-    if whole is None or len(named) < len(hosts) or any(port > LAST_PORT for _, port in named):
+    hosts = _hosts(whole["hosts"], SENTINEL_PORT) if whole else None
+    if whole is None or hosts is None:
         raise ValueError("must be redis+sentinel://host:26379,host:26379/service/0")
-    user, _, password = (whole["login"] or "").partition(":")
-    return SentinelUrl(
-        hosts=tuple(named),
-        service=whole["service"],
-        database=int(whole["database"] or 0),
-        user=unquote(user) or None,
-        password=unquote(password) or None,
-    )
+    user, password = _login(whole["login"])
+    return SentinelUrl(hosts, whole["service"], int(whole["database"] or 0), user, password)
+
+
+def cluster_url(url: str) -> ClusterUrl:
+    """The parts of a cluster's URL. Raises ValueError, without quoting it, when it is none."""
+    whole = _CLUSTER.fullmatch(url)
+    hosts = _hosts(whole["hosts"], REDIS_PORT) if whole else None
+    if whole is None or hosts is None:
+        raise ValueError("must be redis+cluster://host:6379,host:6379, without a database")
+    return ClusterUrl(hosts, *_login(whole["login"]))
+
+
+def _hosts(text: str, port: int) -> tuple[tuple[str, int], ...] | None:
+    """Hosts and ports of a list; None when one of them is none."""
+    found = [_HOST.fullmatch(host) for host in text.split(",")]
+    named = [(host["host"].strip("[]"), int(host["port"] or port)) for host in found if host]
+    if len(named) < len(found) or any(port > LAST_PORT for _, port in named):
+        return None
+    return tuple(named)
+
+
+def _login(text: str | None) -> tuple[str | None, str | None]:
+    user, _, password = (text or "").partition(":")
+    return unquote(user) or None, unquote(password) or None
 
 
 def check(url: str) -> None:
@@ -70,9 +102,14 @@ def check(url: str) -> None:
     if scheme.endswith("+sentinel"):
         sentinel_url(url)
         return
+    if scheme.endswith("+cluster"):
+        cluster_url(url)
+        return
     parts = split_url(url)
     if parts.scheme not in SCHEMES:
-        raise ValueError("must start with sqlite:///, redis://, redis+sentinel:// or unix://")
+        raise ValueError(
+            "must start with sqlite:///, unix://, or redis:// (+sentinel://, +cluster://)"
+        )
     if parts.scheme == "sqlite" and (parts.netloc or len(parts.path) <= 1):
         raise ValueError("must be sqlite:///relative/file or sqlite:////absolute/file")
     if parts.scheme == "unix" and len(parts.path) <= 1:

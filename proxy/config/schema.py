@@ -1,14 +1,15 @@
-"""The configuration, whole: the root, and the two ends of the proxy."""
+"""The configuration, whole: the root, and the end where callers connect."""
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from proxy.config.cache import Cache
 from proxy.config.embedder import Embedder
-from proxy.config.section import HttpUrl, Section, split_url
+from proxy.config.section import Section, split_url
 from proxy.config.telemetry import Telemetry
+from proxy.config.upstream import NamedUpstream, Upstream, check
 
 MIB = 1024 * 1024
 
@@ -27,6 +28,11 @@ class Server(Section):
 
     port: int = Field(default=8080, ge=0, le=65535)
     """TCP port to listen on; 0 takes any free one."""
+
+    workers: int = Field(default=1, ge=1, le=256)
+    """Processes that answer on this port, each with a session tier, an index and connections of its
+    own; more than one need an operating system that spreads connections (`SO_REUSEPORT`: Linux).
+    """
 
     max_body_bytes: int = Field(default=64 * MIB, ge=1024, le=1024 * MIB)
     """Largest request body that is read for the cache, bytes; a larger one gets 413."""
@@ -47,34 +53,6 @@ class Server(Section):
     """
 
 
-class Upstream(Section):
-    """The origin: where answers come from."""
-
-    base_url: HttpUrl = "https://api.openai.com/v1"
-    """Base of the origin's API, with its version: any OpenAI-compatible server."""
-
-    api_key: SecretStr | None = None
-    """Key sent to the origin in place of the caller's; null passes the caller's through."""
-
-    connect_timeout_s: float = Field(default=5, gt=0, le=600)
-    """Seconds to get a connection."""
-
-    first_byte_timeout_s: float = Field(default=600, gt=0, le=86400)
-    """Seconds from sending the request to the head of the answer."""
-
-    idle_timeout_s: float = Field(default=600, gt=0, le=86400)
-    """Seconds of silence between two pieces of an answer's body."""
-
-    max_connections: int = Field(default=0, ge=0, le=100_000)
-    """Connections to the origin at once; 0 sets no limit."""
-
-    request_usage: bool = True
-    """Ask the origin for the usage of streamed answers, so that one entry serves all callers.
-
-    Callers who did not ask for it do not see it.
-    """
-
-
 class Config(Section):
     """All that an operator can say."""
 
@@ -83,6 +61,12 @@ class Config(Section):
 
     upstream: Upstream = Upstream()
     """Where answers come from."""
+
+    upstreams: tuple[NamedUpstream, ...] = ()
+    """Further origins: by path, where its beginning is an upstream's `path_prefix`; else by model,
+    the first whose `models` has the one asked for; `upstream` answers all else. Requests that are
+    not read, such as uploads, go by path alone.
+    """
 
     cache: Cache = Cache()
     """What is kept, for how long, and who may be answered from it."""
@@ -94,15 +78,25 @@ class Config(Section):
     """What the proxy says about itself."""
 
     @model_validator(mode="after")
+    def _upstreams_fit_together(self) -> "Config":
+        check(self.upstream, self.upstreams)
+        return self
+
+    @model_validator(mode="after")
     def _does_not_ask_itself(self) -> "Config":
         """`OPENAI_BASE_URL` set for the SDKs names this proxy: it would ask itself for ever."""
-        origin = split_url(self.upstream.base_url)
+        self._is_elsewhere(self.upstream, "upstream")
+        for at, one in enumerate(self.upstreams):
+            self._is_elsewhere(one, "upstreams", at)
+        return self
+
+    def _is_elsewhere(self, upstream: Upstream, *at: str | int) -> None:
+        origin = split_url(upstream.base_url)
         port = origin.port or {"http": 80, "https": 443}[origin.scheme]
         here = {self.server.host}
         if self.server.host in WILDCARDS + LOOPBACKS:
             here.update(WILDCARDS + LOOPBACKS)
         if port == self.server.port and origin.hostname in here:
             raise PydanticCustomError(
-                "elsewhere", "is this proxy's own address", {"at": ("upstream", "base_url")}
+                "elsewhere", "is this proxy's own address", {"at": (*at, "base_url")}
             )
-        return self

@@ -14,8 +14,11 @@ from typing import Final
 from proxy.core.model import Directives
 from proxy.core.privacy import personal_data
 
-KEPT_FINISHES: Final = frozenset({"stop", "tool_calls", "function_call"})
-"""The model had said what it had to say; `length` and `content_filter` cut it short."""
+KEPT_FINISHES: Final = frozenset(
+    {"stop", "tool_calls", "function_call", "completed", "end_turn", "stop_sequence", "tool_use"}
+)
+"""The model had said what it had to say, in the words of any API; `length`, `incomplete`,
+`max_tokens` and `content_filter` cut it short."""
 
 
 _MOST_SHOWN: Final = 24
@@ -40,12 +43,14 @@ class AnswerFacts:
         empty: Some choice says nothing and calls nothing.
         refusal: Some choice is a refusal.
         tool_calls: Some choice calls a tool.
+        foreign: What else is in it, such as what a tool of the origin's found; "" for nothing.
     """
 
     finish: tuple[str, ...]
     empty: bool
     refusal: bool
     tool_calls: bool
+    foreign: str = ""
 
 
 def why_not(facts: AnswerFacts) -> str | None:
@@ -57,6 +62,8 @@ def why_not(facts: AnswerFacts) -> str | None:
         return "refusal"
     if facts.empty:
         return "empty answer"
+    if facts.foreign:
+        return f"has a {facts.foreign}"[:_MOST_SHOWN]
     return None
 
 
@@ -87,6 +94,7 @@ class Admission:
         time: What becomes of answers to such questions.
         pii: What becomes of answers to questions with personal data.
         tools: What becomes of answers to requests that offer tools, and of tool calls.
+        stored: What becomes of answers that the origin is asked to keep, to be continued.
     """
 
     max_temperature: float | None = None
@@ -95,23 +103,31 @@ class Admission:
     time: Action = Action.NEVER
     pii: Action = Action.PRIVATE
     tools: Action = Action.EXACT
+    stored: Action = Action.NEVER
     _time: tuple[Phrase, ...] = field(init=False, default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_time", tuple(map(_phrase, self.time_words)))
 
     def narrow(
-        self, asked: Directives, *, question: str, temperature: object, has_tools: bool
+        self,
+        asked: Directives,
+        *,
+        question: str,
+        temperature: object,
+        has_tools: bool,
+        is_stored: bool = False,
     ) -> tuple[Directives, str]:
         """What is left of a request's directives, and why; "" when all is."""
         action, reason = Action.STORE, ""
-        for rule, why in self._rules(question, temperature, has_tools=has_tools):
+        rules = self._rules(question, temperature, has_tools=has_tools, is_stored=is_stored)
+        for rule, why in rules:
             if rule > action:
                 action, reason = rule, why
         return _narrowed(asked, action), reason
 
     def _rules(
-        self, question: str, temperature: object, *, has_tools: bool
+        self, question: str, temperature: object, *, has_tools: bool, is_stored: bool
     ) -> Iterable[tuple[Action, str]]:
         if (
             self.max_temperature is not None
@@ -121,6 +137,8 @@ class Admission:
             yield self.temperature, f"temperature {temperature}"[:_MOST_SHOWN]
         if has_tools:
             yield self.tools, "tools"
+        if is_stored:
+            yield self.stored, "store"
         if self.time is not Action.STORE and (word := _first_of(self._time, question)):
             yield self.time, f"asks about {word}"
         if self.pii is not Action.STORE and (kind := personal_data(question)) is not None:

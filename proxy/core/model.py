@@ -171,7 +171,8 @@ class Answer:
     Attributes:
         body: The answer as the JSON body a non-streaming caller gets.
         frames: The `data:` payloads of the origin's stream in order, without `[DONE]`; empty when
-            the origin answered JSON. A stream is replayed from them, chunk for chunk.
+            the origin answered JSON. A stream is replayed from them, chunk for chunk. An embedding
+            has its numbers here: see `proxy.core.dialects.embeddings_answer`.
         usage: Tokens, when the origin said or we could estimate.
         finish: Every choice's finish reason.
     """
@@ -223,6 +224,25 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to ask the origin for a key; of two holders, the one with the larger token has it.
+
+    Attributes:
+        key: `CacheRequest.key` of the request, a colon, and by whose credential it is asked: one
+            caller's quota must not pay for another's.
+        token: Above that of every earlier holder of this key.
+    """
+
+    key: str
+    token: int
+
+    @property
+    def entry_id(self) -> str:
+        """Of the entry that is made under it."""
+        return self.key.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A neighbour inside the scope: similarity is the cosine, -1 to 1."""
 
@@ -253,87 +273,6 @@ class Doubt:
 
 
 Verdict = Accept | Doubt | Reject
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """Which entries an invalidation means: all fields given must hold. An empty one is an error.
-
-    Attributes:
-        tenant: Only this tenant's; `ALL_TENANTS` for the operator's purge over everybody.
-        ids: Any of these entries.
-        tags: Entries that carry any of these.
-        scope: This scope only.
-        model, namespace: These only.
-        older_than: Stored before this time.
-        everything: Says that no other field is meant; without it an empty selector is refused.
-    """
-
-    tenant: str
-    ids: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    scope: str | None = None
-    model: str | None = None
-    namespace: str | None = None
-    older_than: float | None = None
-    everything: bool = False
-
-    def __post_init__(self) -> None:
-        narrowed = self.ids or self.tags or self.scope or self.older_than is not None
-        if not (self.everything or narrowed or self.model or self.namespace is not None):
-            raise ValueError("an empty selector would drop everything: say everything=True")
-
-    def matches(self, entry: Entry) -> bool:
-        """Whether this entry is meant."""
-        return (
-            self.tenant in (ALL_TENANTS, entry.tenant)
-            and (not self.ids or entry.id in self.ids)
-            and (not self.tags or not set(self.tags).isdisjoint(entry.tags))
-            and self.scope in (None, entry.scope)
-            and self.model in (None, entry.model)
-            and self.namespace in (None, entry.namespace)
-            and (self.older_than is None or entry.created_at < self.older_than)
-        )
-
-
-ALL_TENANTS = "*"
-"""No digest looks like it, so no caller can be it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """A change: the index shall hold this question. Only entries that have a vector make one."""
-
-    id: str
-    scope: str
-    question: str = field(repr=False)
-    vector: Vector = field(repr=False, compare=False)
-    embedder: str
-    kept_until: float
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """A change: nobody may serve this entry any more."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """A stretch of the change log.
-
-    Attributes:
-        items: In the order they happened.
-        position: Where to read on; opaque, and durable across restarts.
-        reset: The reader's position is no longer in the log: forget all, these items start anew.
-        more: There is more to read at once.
-    """
-
-    items: tuple[Added | Removed, ...]
-    position: str
-    reset: bool = False
-    more: bool = False
 
 
 class Result(StrEnum):
@@ -372,8 +311,10 @@ class Outcome:
         reason: Why not better: a veto, a bypass, an expiry; "" for a plain hit or miss.
         stored: The answer goes into the cache; None while a stream has not ended.
         stream: Answered as server-sent events.
+        items: Of a batch, (inputs answered from the cache, inputs); None of anything else.
         usage: Tokens of the answer.
-        saved_usd: What the served tokens would have cost, by the configured prices.
+        saved: Those of them that the origin was not asked for.
+        saved_usd: What these would have cost, by the configured prices.
         upstream_status: The origin's status, when it was asked.
         timings: Seconds by stage: session, shared, rewrite, embed, vector, verify, upstream, total.
     """
@@ -394,7 +335,9 @@ class Outcome:
     reason: str = ""
     stored: bool | None = None
     stream: bool = False
+    items: tuple[int, int] | None = None
     usage: Usage | None = None
+    saved: Usage | None = None
     saved_usd: float | None = None
     upstream_status: int | None = None
     timings: dict[str, float] = field(default_factory=dict)

@@ -119,6 +119,7 @@ def _narrowed(
         question=question,
         temperature=body.get("temperature"),
         has_tools=bool(reading.scope.tools),
+        is_stored=reading.is_stored,
     )
 
 

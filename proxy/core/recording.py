@@ -7,6 +7,7 @@ who is not told so takes it for a whole answer.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from proxy.core.admission import why_not
 from proxy.core.canonical import dumps, loads
@@ -14,6 +15,9 @@ from proxy.core.dialects.base import Dialect, Json, UnreadableFrameError
 from proxy.core.model import Answer
 from proxy.core.stream import Recorder
 from proxy.errors import BrokenStreamError
+
+SUBSTITUTE: Final = "x-cache-substitute"
+"""Header of an answer that a fallback gave by another model: names the upstream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,11 @@ class Head:
     def is_success(self) -> bool:
         """2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, 15.3
+
+    @property
+    def is_substitute(self) -> bool:
+        """Another model than the one asked for has answered."""
+        return SUBSTITUTE in dict(self.headers)
 
     @property
     def is_stream(self) -> bool:
@@ -109,7 +118,7 @@ class Recording:
             answer = loads(body)
         except ValueError:
             return Landing(None, "not JSON")
-        if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
+        if not isinstance(answer, dict) or not self._dialect.is_answer(answer):
             return Landing(None, "not an answer")
         return self._understood(answer, body, ())
 
@@ -120,6 +129,8 @@ class Recording:
             return Landing(None, "not an answer")  # of a shape that no origin documents
         whole = Answer(body, frames, usage, facts.finish)
         refusal = why_not(facts)
+        if self._head is not None and self._head.is_substitute:
+            refusal = "another model's"
         if refusal is None and whole.size > self._max_bytes:
             refusal = "too large"
         return Landing(whole, refusal, is_exact=facts.tool_calls)

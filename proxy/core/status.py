@@ -36,6 +36,12 @@ def headers(outcome: Outcome, *, expose: bool = True) -> list[tuple[str, str]]:
         fields.append(("x-cache-probability", f"{outcome.probability:.4f}"))
     if outcome.entry is not None:
         fields.append(("x-cache-entry", outcome.entry))
+    if outcome.items is not None:
+        fields.append(("x-cache-items", "{}/{}".format(*outcome.items)))
+    if outcome.saved is not None:
+        fields.append(("x-cache-saved-tokens", str(outcome.saved.total)))
+    if outcome.saved_usd is not None:
+        fields.append(("x-cache-saved-usd", f"{outcome.saved_usd:.9f}".rstrip("0").rstrip(".")))
     return [*fields, request_id]
 
 
@@ -81,7 +87,7 @@ def _why_forwarded(outcome: Outcome) -> str:
         case "expired":
             return "stale"
         case _:
-            return "miss"
+            return "partial" if outcome.items is not None and outcome.items[0] else "miss"
 
 
 def _value(text: str) -> str:

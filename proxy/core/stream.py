@@ -12,6 +12,9 @@ from proxy.core.dialects.payloads import glance, parse
 from proxy.core.model import Answer
 from proxy.core.sse import Event, EventTooLargeError, Parser, encode
 
+END_MARKER = b"[DONE]"
+"""Where every client of OpenAI's stops reading, whatever the API."""
+
 BURST_BYTES = 64 << 10
 """How much of an unpaced replay goes out at once: a write for every chunk costs more than all else
 that a hit does. It is about what a socket's buffer takes."""
@@ -69,8 +72,10 @@ class Recorder:
                 self._take(event)
 
     def _take(self, event: Event) -> None:
-        self._has_failed = self._has_failed or event.name == "error"
         self._progress.feed(event.data)
+        # Where an error is a proper end, the caller has been told; elsewhere he may not notice.
+        is_error = event.name == "error" and not self._progress.is_complete
+        self._has_failed = self._has_failed or is_error
         is_end = event.data.strip() == self._dialect.end_marker
         self._has_ended = is_end or self._progress.is_complete
         if not is_end:
@@ -90,28 +95,35 @@ class LiveFilter:
     Bytes pass verbatim and at once until every choice has finished. Only then, when nothing but
     usage and the end marker can follow, is the stream held event by event.
 
+    An end marker that comes too early does not pass: clients stop reading there, and would take
+    half an answer for a whole one.
+
     Args:
-        dialect: Knows a usage chunk.
+        dialect: Knows a usage chunk, and what is whole.
         hide_usage: Keep it from the caller.
     """
 
     def __init__(self, dialect: Dialect, *, hide_usage: bool) -> None:
         self._dialect = dialect
-        self._is_open = not hide_usage
+        self._hides_usage = hide_usage
+        self._is_open = False
         self._is_holding = False
+        self._is_cut = False
+        self._has_gap = False
         self._is_after_hidden_return = False
         self._parser = Parser()
         self._progress = dialect.watch()
 
     def feed(self, piece: bytes) -> bytes:
         """What of it passes now."""
-        if self._is_open:
-            return piece
+        if self._is_open or self._is_cut:
+            return b"" if self._is_cut else piece
         held = self._parser.pending if self._is_holding else b""
         try:
             events = self._parser.feed(piece)
         except EventTooLargeError:
             # No usage chunk is so large. Before the finish its bytes have passed like all others.
+            self._has_gap = True
             self._is_open = self._is_holding
             return held + piece
         return self._passing(events) if self._is_holding else self._until_finished(piece, events)
@@ -119,16 +131,33 @@ class LiveFilter:
     def _until_finished(self, piece: bytes, events: list[Event]) -> bytes:
         for index, event in enumerate(events):
             self._progress.feed(event.data)
-            if self._progress.is_finished:
+            if self._ends_early(event):
+                return piece[: max(0, len(piece) - self._held(events[index:]))]
+            if self._hides_usage and self._progress.is_finished:
                 self._is_holding = True
                 later = events[index + 1 :]
-                held = sum(len(event.raw) for event in later) + len(self._parser.pending)
-                return piece[: len(piece) - held] + self._passing(later)
+                return piece[: len(piece) - self._held(later)] + self._passing(later)
         return piece
+
+    def _held(self, events: list[Event]) -> int:
+        """Bytes of these events and of what follows them, without an end yet."""
+        return sum(len(event.raw) for event in events) + len(self._parser.pending)
+
+    def _ends_early(self, event: Event) -> bool:
+        """Whether it is an end marker in a stream that is not whole; then nothing passes any more.
+
+        What was too large to be read may have been the finish.
+        """
+        is_end = event.data.strip() == END_MARKER
+        self._is_cut = is_end and not (self._has_gap or self._progress.is_complete)
+        return self._is_cut
 
     def _passing(self, events: list[Event]) -> bytes:
         passing = []
         for event in events:
+            self._progress.feed(event.data)
+            if self._ends_early(event):
+                break
             raw = event.raw.removeprefix(b"\n") if self._is_after_hidden_return else event.raw
             is_hidden = self._dialect.is_usage_frame(event.data)
             self._is_after_hidden_return = is_hidden and raw.endswith(b"\r")
@@ -140,10 +169,45 @@ class LiveFilter:
 
     def finish(self) -> bytes:
         """What was held back when the stream ended inside an event."""
-        if self._is_open or not self._is_holding:
+        if self._is_open or self._is_cut or not self._is_holding:
             return b""
         pending = self._parser.pending
         return pending.removeprefix(b"\n") if self._is_after_hidden_return else pending
+
+
+class Restamp:
+    """Passes a live stream on to a caller who did not begin it, as if it were his own.
+
+    Args:
+        dialect: Knows what an event repeats of its request.
+        stamp: What this caller's answer has of its own.
+    """
+
+    def __init__(self, dialect: Dialect, stamp: Stamp) -> None:
+        self._dialect = dialect
+        self._stamp = stamp
+        self._parser = Parser()
+        self._is_open = False
+
+    def feed(self, piece: bytes) -> bytes:
+        """The events that it completes."""
+        if self._is_open:
+            return piece
+        held = self._parser.pending
+        try:
+            events = self._parser.feed(piece)
+        except EventTooLargeError:
+            self._is_open = True
+            return held + piece
+        return b"".join(map(self._restamped, events))
+
+    def _restamped(self, event: Event) -> bytes:
+        fresh = self._dialect.refresh(event.data, self._stamp)
+        return event.raw if fresh == event.data else encode(fresh, event.name)
+
+    def finish(self) -> bytes:
+        """What was held back when the stream ended inside an event."""
+        return b"" if self._is_open else self._parser.pending
 
 
 def replay(
@@ -164,16 +228,18 @@ def replay(
         tokens_per_s: Pace, a chunk counted as a token; None for no pause at all.
     """
     events = [
-        encode(dialect.refresh(frame, stamp)) for frame in _frames(dialect, answer, include_usage)
+        encode(dialect.refresh(frame, stamp), dialect.name_of(frame))
+        for frame in _frames(dialect, answer, include_usage)
     ]
-    end = encode(dialect.end_marker)
+    end = [encode(dialect.end_marker)] if dialect.end_marker else []
     if not tokens_per_s:
-        for burst in _bursts([*events, end]):
+        for burst in _bursts([*events, *end]):
             yield 0.0, burst
         return
     for index, event in enumerate(events):
         yield (1.0 / tokens_per_s if index else 0.0), event
-    yield 0.0, end
+    for event in end:
+        yield 0.0, event
 
 
 def _frames(dialect: Dialect, answer: Answer, include_usage: bool) -> Sequence[bytes]:

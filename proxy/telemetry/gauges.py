@@ -20,6 +20,7 @@ _TIER_GAUGES = {
     "entries": "Entries the tier holds.",
     "bytes": "Bytes the tier holds.",
     "scopes": "Scopes the tier has entries of.",
+    "following": "1 while the tier is behind the change log, as when it is built anew.",
 }
 
 _BACKLOG_GAUGES = {
@@ -54,7 +55,7 @@ class Gauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One family a stat; stats without a family of their own, such as hits, are left out."""
-        stats = {tier: _read(readings) for tier, readings in self._tiers.items()}
+        stats = {tier: read(readings) for tier, readings in self._tiers.items()}
         for stat, text in _TIER_GAUGES.items():
             gauge = GaugeMetricFamily(f"reprise_tier_{stat}", text, labels=["tier"])
             for tier, values in stats.items():
@@ -81,12 +82,12 @@ class Gauges(Collector):
         gauge = GaugeMetricFamily(
             "reprise_breaker_open", "1 while requests go past a part that failed.", labels=["stage"]
         )
-        for part, is_open in _read(self._parts).items():
+        for part, is_open in read(self._parts).items():
             gauge.add_metric([part], is_open)
         return gauge
 
     def _waiting(self) -> Iterator[Metric]:
-        values = _read(self._backlog)
+        values = read(self._backlog)
         for stat, text in _BACKLOG_GAUGES.items():
             yield GaugeMetricFamily(f"reprise_backlog_{stat}", text, values.get(stat))
         yield CounterMetricFamily(
@@ -103,7 +104,8 @@ class Gauges(Collector):
         yield dropped
 
 
-def _read(readings: Readings | None) -> Mapping[str, float]:
+def read(readings: Readings | None) -> Mapping[str, float]:
+    """What it says now; nothing where it fails."""
     if readings is None:
         return {}
     try:

@@ -29,12 +29,17 @@ EVENT_LEVELS = {
     "stage_failed": logging.WARNING,
     "upkeep_failed": logging.WARNING,
     "breaker_opened": logging.WARNING,
+    "writes_refused": logging.WARNING,
     "entry_unreadable": logging.WARNING,
     "threshold_uncalibrated": logging.WARNING,
     "verdict_not_kept": logging.WARNING,
     "labels_failed": logging.WARNING,
     "namespace_suspended": logging.WARNING,
     "threshold_unused": logging.WARNING,
+    "worker_died": logging.WARNING,
+    "worker_not_started": logging.WARNING,
+    "worker_killed": logging.WARNING,
+    "worker_failed": logging.ERROR,
     "task_failed": logging.ERROR,
     "request_crashed": logging.ERROR,
 }
@@ -107,7 +112,9 @@ def request_fields(outcome: Outcome) -> dict[str, Any]:
         "prompt_tokens": usage.prompt if usage is not None else None,
         "completion_tokens": usage.completion if usage is not None else None,
         "tokens_estimated": True if usage is not None and usage.estimated else None,
+        "saved_tokens": outcome.saved.total if outcome.saved is not None else None,
         "saved_usd": _rounded(outcome.saved_usd, 6),
+        "items": "{}/{}".format(*outcome.items) if outcome.items is not None else None,
         "ms": {stage: round(1000 * seconds, 3) for stage, seconds in outcome.timings.items()},
     }
     return {key: _cut(value) for key, value in fields.items() if value is not None}

@@ -10,11 +10,13 @@ from collections.abc import Collection, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from proxy.core.model import Outcome, Result, Tier
+from proxy.core.model import Outcome, Result, Tier, Usage
 from proxy.telemetry.audits import AuditGauges, Audits
 from proxy.telemetry.gauges import Gauges, Readings
+from proxy.telemetry.redis import RedisSeries
 
 OTHER = "other"
+_NONE = Usage(0, 0)
 STAGES = ("session", "shared", "rewrite", "embed", "vector", "verify", "upstream")
 MAX_NAMES = 64
 """Names a label may have beside `other`; the program has fewer, so reaching it is a bug's mark."""
@@ -123,6 +125,10 @@ class Metrics:
         """Show at every scrape what waits for the shared tier: `Backlog.stats`."""
         self._gauges.set_backlog(readings)
 
+    def register_redis(self, readings: Readings) -> RedisSeries:
+        """Show at every scrape what the way to Redis counts; returns who hears of commands."""
+        return RedisSeries(self.registry, readings, QUICK + SLOW[:4])
+
     def register_audits(self, readings: Audits) -> None:
         """Show at every scrape what audits say, by namespace."""
         self.registry.register(AuditGauges(readings, Names().bounded))
@@ -178,15 +184,12 @@ class Metrics:
                 self._lookups.labels(tier.value, result).inc()
 
     def _count_tokens(self, outcome: Outcome) -> None:
-        usage = outcome.usage
-        if usage is None:
-            return
-        is_saved = outcome.tier is not None or outcome.result is Result.COALESCED
-        source = "cache" if is_saved else "origin"
-        self._tokens.labels("prompt", source).inc(max(0, usage.prompt))
-        self._tokens.labels("completion", source).inc(max(0, usage.completion))
-        if is_saved and outcome.saved_usd is not None:
-            self._saved.inc(max(0.0, outcome.saved_usd))
+        usage, saved = outcome.usage or _NONE, outcome.saved or _NONE
+        told = Usage(usage.prompt - saved.prompt, usage.completion - saved.completion)
+        for source, tokens in (("cache", saved), ("origin", told)):
+            self._tokens.labels("prompt", source).inc(max(0, tokens.prompt))
+            self._tokens.labels("completion", source).inc(max(0, tokens.completion))
+        self._saved.inc(max(0.0, outcome.saved_usd or 0.0))
 
 
 def source_of(outcome: Outcome) -> str:

@@ -1,4 +1,4 @@
-"""How a Redis server is reached: one client for a server, or for the master that Sentinel names.
+"""How Redis is reached: one server, the master that Sentinel names, or the masters of a cluster.
 
 Rules of the module: certificates are verified unless the URL itself says otherwise; nothing here
 waits longer than `timeout_s` for one answer; a lost connection is made anew a few times, after
@@ -8,10 +8,10 @@ multiply what a dead server costs.
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.connection import Connection, SSLConnection, parse_url
@@ -21,8 +21,18 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from proxy.config.redisurl import TLS_SCHEMES, SentinelUrl, scheme_of, sentinel_url
+from proxy.config.redisurl import (
+    TLS_SCHEMES,
+    ClusterUrl,
+    SentinelUrl,
+    cluster_url,
+    scheme_of,
+    sentinel_url,
+)
 from proxy.errors import TierError
+from proxy.tiers.rediscluster import Cluster, pipelined
+
+T = TypeVar("T")
 
 RETRIES: Final = 2
 FIRST_PAUSE_S: Final = 0.02
@@ -51,20 +61,120 @@ class Access:
     client_name: str = "reprise"
 
 
-class Client:
-    """A Redis client, and what must be closed with it."""
+class Client(Protocol):
+    """Asks whichever server has a key. Raises RedisError or OSError."""
 
-    def __init__(self, redis: Redis, sentinels: "_Sentinels | None" = None) -> None:
-        self.redis = redis
-        self._sentinels = sentinels
+    async def ask(self, key: str, *command: Any) -> Any:  # noqa: ANN401 - as Redis answers
+        """The answer to a command whose keys all are where `key` is."""
+        ...
+
+    async def ask_each(self, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The answers to several commands, each after its key, in as few round trips as can be."""
+        ...
+
+    async def prove(self) -> None:
+        """Return when every master answers."""
+        ...
+
+    def listener(self) -> Redis:
+        """A client of one connection, beside the pool, for messages: the caller closes it."""
+        ...
+
+    def pools(self) -> Iterable[ConnectionPool]:
+        """The pools of all that are asked."""
+        ...
+
+    def stats(self) -> Mapping[str, float]:
+        """`faults`: connections refused or lost; on a cluster also `redirected` and `mapped`."""
+        ...
 
     async def close(self) -> None:
-        """Close all connections. Raises RedisError or OSError when one does not."""
+        """Close all connections."""
+        ...
+
+
+class _Single:
+    """One server, or whoever is master by Sentinel's word."""
+
+    def __init__(
+        self,
+        connect: Callable[[int | None], Redis],
+        faults: "Faults",
+        sentinels: "_Sentinels | None" = None,
+    ) -> None:
+        self._redis = connect(None)
+        self._connect = connect
+        self._faults = faults
+        self._sentinels = sentinels
+
+    async def ask(self, _key: str, *command: Any) -> Any:  # noqa: ANN401 - as Redis answers
+        return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def ask_each(self, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
+        answers = await pipelined(self._redis, [command for _, *command in asked])
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    async def prove(self) -> None:
+        await self._redis.execute_command("PING")  # type: ignore[no-untyped-call]
+
+    def listener(self) -> Redis:
+        return self._connect(1)
+
+    def pools(self) -> Iterable[ConnectionPool]:
+        return (self._redis.connection_pool,)
+
+    def stats(self) -> Mapping[str, float]:
+        return {"faults": self._faults.count}
+
+    async def close(self) -> None:
         try:
-            await self.redis.aclose()
+            await self._redis.aclose()
         finally:
             if self._sentinels is not None:
                 await self._sentinels.aclose()
+
+
+class Faults:
+    """Counts connections that were refused or lost."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def retry(self) -> Retry:
+        """A policy that tells this counter. It is copied for each connection; a function is not."""
+
+        def tell() -> None:
+            self.count += 1
+
+        return _ToldRetry(tell)
+
+
+class _ToldRetry(Retry):
+    """A lost connection is made anew a few times; a time-out ends the call."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        super().__init__(
+            ExponentialWithJitterBackoff(cap=LONGEST_PAUSE_S, base=FIRST_PAUSE_S),
+            RETRIES,
+            supported_errors=(RedisConnectionError,),
+        )
+        self._tell = tell
+
+    async def call_with_retry(
+        self,
+        do: Callable[[], Awaitable[T]],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> T:
+        async def told(*error: Any) -> None:  # noqa: ANN401 - theirs
+            self._tell()
+            await fail(*error)
+
+        return await super().call_with_retry(do, told, is_retryable, with_failure_count)
 
 
 async def client(url: str, access: Access, *, timeout_s: float, max_connections: int) -> Client:
@@ -74,38 +184,53 @@ async def client(url: str, access: Access, *, timeout_s: float, max_connections:
         ValueError: The URL is none.
         TierError: A file of `access.tls` cannot be used.
     """
+    faults = Faults()
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
         "client_name": access.client_name,
         "health_check_interval": IDLE_S,
-        "retry": Retry(
-            ExponentialWithJitterBackoff(cap=LONGEST_PAUSE_S, base=FIRST_PAUSE_S),
-            RETRIES,
-            supported_errors=(RedisConnectionError,),
-        ),
+        "retry": faults.retry(),
         "driver_info": None,  # naming itself, the library would look its version up on disk
         "protocol": 2,  # our commands answer alike in both, and every proxy speaks it
     }
-    pool: dict[str, Any] = {"max_connections": max_connections, "timeout": timeout_s}
     scheme = scheme_of(url)
-    context = None
     if scheme in TLS_SCHEMES and "ssl_" not in url.partition("?")[2]:
-        context = await asyncio.to_thread(_context, access.tls)
+        options["context"] = await asyncio.to_thread(_context, access.tls)
+    pool = _Pool(max_connections, timeout_s)
     if scheme.endswith("+sentinel"):
-        return _under_sentinel(sentinel_url(url), access, options, pool, context)
-    options |= pool | dict(parse_url(url))  # what the URL says wins
-    if context is not None:
-        options |= {"connection_class": _TlsConnection, "context": context}
-    return Client(Redis.from_pool(BlockingConnectionPool(**options)))
+        return _under_sentinel(sentinel_url(url), access, options, pool, faults)
+    if scheme.endswith("+cluster"):
+        return _in_cluster(cluster_url(url), options, pool, faults)
+    options |= dict(parse_url(url))  # what the URL says wins
+    if "context" in options:
+        options["connection_class"] = _TlsConnection
+    max_connections = options.pop("max_connections", max_connections)
+    pool = _Pool(max_connections, options.pop("timeout", timeout_s))
+    return _Single(lambda most: pool.of(options, most), faults)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """Bounded connections: further calls wait for one, at most `timeout_s`."""
+
+    max_connections: int
+    timeout_s: float
+
+    def of(self, options: Mapping[str, Any], max_connections: int | None = None) -> Redis:
+        return Redis.from_pool(BlockingConnectionPool(**self.options(max_connections), **options))
+
+    def options(self, max_connections: int | None = None) -> dict[str, Any]:
+        bound = max_connections or self.max_connections
+        return {"max_connections": bound, "timeout": self.timeout_s}
 
 
 def _under_sentinel(
     url: SentinelUrl,
     access: Access,
     options: dict[str, Any],
-    pool: dict[str, Any],
-    context: ssl.SSLContext | None,
+    pool: _Pool,
+    faults: Faults,
 ) -> Client:
     # All sentinels but the last may hang, and the answer is still there in time.
     patience_s = options["socket_timeout"] / (len(url.hosts) + 1)
@@ -116,21 +241,39 @@ def _under_sentinel(
         "password": access.sentinel_password,
     }
     options |= {"username": url.user, "password": url.password, "db": url.database}
-    direct: type[Connection] = Connection
-    managed: type[Connection] = SentinelManagedConnection
-    if context is not None:
-        asking, options = asking | {"context": context}, options | {"context": context}
-        direct, managed = _TlsConnection, _SentinelTlsConnection
+    is_tls = "context" in options
+    direct: type[Connection] = _TlsConnection if is_tls else Connection
+    managed: type[Connection] = _SentinelTlsConnection if is_tls else SentinelManagedConnection
     sentinels = _Sentinels(
         [
             Redis.from_pool(ConnectionPool(direct, host=host, port=port, **asking))
             for host, port in url.hosts
         ]
     )
-    masters = _MasterPool(  # type: ignore[no-untyped-call]
-        url.service, sentinels, connection_class=managed, **pool, **options
-    )
-    return Client(Redis.from_pool(masters), sentinels)
+
+    def masters(most: int | None) -> Redis:
+        return Redis.from_pool(
+            _MasterPool(  # type: ignore[no-untyped-call]
+                url.service,
+                sentinels,
+                connection_class=managed,
+                **pool.options(most),
+                **options,
+            )
+        )
+
+    return _Single(masters, faults, sentinels)
+
+
+def _in_cluster(url: ClusterUrl, options: dict[str, Any], pool: _Pool, faults: Faults) -> Client:
+    options |= {"username": url.user, "password": url.password}
+    if "context" in options:
+        options |= {"connection_class": _TlsConnection}
+
+    def connect(host: str, port: int, max_connections: int | None = None) -> Redis:
+        return pool.of(options | {"host": host, "port": port}, max_connections)
+
+    return Cluster(url.hosts, connect, faults=lambda: faults.count)
 
 
 class _NoMasterError(RedisError):

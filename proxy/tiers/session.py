@@ -7,11 +7,13 @@ are O(1) beyond what they evict; `_drop` alone removes, so that slots, index and
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from sys import getsizeof
 from threading import Lock
 from typing import Final, Literal
 
-from proxy.core.model import Caller, Entry, Selector
+from proxy.core.changes import Selector
+from proxy.core.model import Caller, Entry
 from proxy.ports import Clock
 
 ENTRY_OVERHEAD: Final = 1400
@@ -19,6 +21,9 @@ ENTRY_OVERHEAD: Final = 1400
 
 FRAME_OVERHEAD: Final = getsizeof(b"") + 8
 """Bytes of a frame besides its payload: the object's header and the tuple's pointer to it."""
+
+REMEMBERED: Final = 10_000
+"""Removals remembered by id: a megabyte, and more than are made while an entry is being read."""
 
 Cause = Literal["capacity_entries", "capacity_bytes", "expired", "dropped"]
 
@@ -30,6 +35,36 @@ class _Slot:
     entry: Entry
     size: int
     until: float
+
+
+class Removals:
+    """What was removed lately, so that an entry that was being read meanwhile does not come back.
+
+    Bounded: of what was pushed out, and of purges that name no ids, only the time is known, and
+    everything read before it counts as removed. That costs a look in the next tier.
+    """
+
+    def __init__(self) -> None:
+        self._at: OrderedDict[str, tuple[float, float | None]] = OrderedDict()
+        self._any_at = -inf
+
+    def note(self, ids: Sequence[str], now: float, but: float | None = None) -> None:
+        """These are removed, all answers of them but the one of that time."""
+        for entry_id in ids:
+            self._at[entry_id] = (now, but)
+            self._at.move_to_end(entry_id)
+        while len(self._at) > REMEMBERED:
+            _, (at, _) = self._at.popitem(last=False)
+            self.note_any(at)
+
+    def note_any(self, now: float) -> None:
+        """Nobody knows which."""
+        self._any_at = max(self._any_at, now)
+
+    def may_have_met(self, entry: Entry, since: float) -> bool:
+        """Whether this answer may have been removed at that time or later."""
+        at, but = self._at.get(entry.id, (-inf, None))
+        return self._any_at >= since or (at >= since and but != entry.created_at)
 
 
 class MemoryTier:
@@ -50,6 +85,7 @@ class MemoryTier:
         self._lock = Lock()
         self._slots: OrderedDict[_Key, _Slot] = OrderedDict()
         self._holders: dict[str, set[_Key]] = {}
+        self._removals = Removals()
         self._bytes = 0
         self._hits = 0
         self._misses = 0
@@ -75,16 +111,19 @@ class MemoryTier:
             self._misses += 1
             return None
 
-    def put(self, caller: Caller, entry: Entry) -> None:
+    def put(self, caller: Caller, entry: Entry, read_at: float | None = None) -> None:
         """Keep it in the caller's session, evicting the least recently used.
 
         An entry over the byte bound, or already past its lifetime, is not kept. The answer that it
         replaces is forgotten all the same: the session must not go on serving what was refreshed.
+        Nor is one kept that was read elsewhere at `read_at` and may have been removed since.
         """
         slot_key = (caller.tenant, caller.session, entry.id)
         now = self._clock()
         slot = _Slot(entry, size_of(entry), min(entry.kept_until, now + self._ttl_s))
         with self._lock:
+            if read_at is not None and self._removals.may_have_met(entry, read_at):
+                return
             self._drop(slot_key)
             if slot.size > self._max_bytes or slot.until <= now or self._max_entries < 1:
                 return
@@ -96,12 +135,25 @@ class MemoryTier:
     def drop(self, ids: Sequence[str]) -> int:
         """Forget these entries in every session; ids not held are a no-op. Returns how many."""
         with self._lock:
+            self._removals.note(ids, self._clock())
             keys = [key for entry_id in ids for key in self._holders.get(entry_id, ())]
+            return sum(self._evict(key, "dropped") for key in keys)
+
+    def renew(self, entry_id: str, created_at: float) -> int:
+        """Forget all answers of this entry but the one of that time. Returns how many."""
+        with self._lock:
+            self._removals.note([entry_id], self._clock(), but=created_at)
+            keys = [
+                key
+                for key in self._holders.get(entry_id, ())
+                if self._slots[key].entry.created_at != created_at
+            ]
             return sum(self._evict(key, "dropped") for key in keys)
 
     def purge(self, selector: Selector) -> int:
         """Forget what the selector means, by looking at every entry. Returns how many."""
         with self._lock:
+            self._removals.note_any(self._clock())
             keys = [key for key, slot in self._slots.items() if selector.matches(slot.entry)]
             return sum(self._evict(key, "dropped") for key in keys)
 

@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from proxy.core.model import Changes, Entry, Selector
+from proxy.core.changes import Changes, Selector
+from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
 from proxy.ports import Clock
 from proxy.tiers import OnEvent
@@ -28,8 +29,8 @@ ENCODE_INLINE: Final = 32_768
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    rows: list[Row]
-    written: "asyncio.Future[None]"
+    rows: list[tuple[Row, Lease | None]]
+    written: "asyncio.Future[list[bool]]"
 
 
 class SqliteTier:
@@ -60,7 +61,7 @@ class SqliteTier:
         self._thread: ThreadPoolExecutor | None = None
         self._file: EntryFile | None = None
         self._batch: _Batch | None = None
-        self._writing: asyncio.Future[None] | None = None
+        self._writing: asyncio.Future[list[bool]] | None = None
 
     async def start(self) -> None:
         """Open the file, or open it anew: a file that was replaced or mended is used from now on.
@@ -84,10 +85,12 @@ class SqliteTier:
 
     async def get(self, scope: str, key: str) -> Entry | None:
         """The entry of this key if it is in this scope and not past `kept_until`."""
-        return await self._ask(EntryFile.get, scope, key, self._clock())
+        return await self.ask(EntryFile.get, scope, key, self._clock())
 
-    async def put(self, entry: Entry) -> None:
+    async def put(self, entry: Entry, lease: Lease | None = None) -> bool:
         """Store and log it in one transaction, shared with the puts that wait beside it.
+
+        False, and nothing is stored, when the lease has passed to somebody else.
 
         Raises:
             ValueError: The entry is private.
@@ -97,22 +100,23 @@ class SqliteTier:
         row = row_of(entry) if is_small else await self._submit(row_of, entry)
         if self._batch is None:
             self._batch = _Batch([], asyncio.get_running_loop().create_future())
-        batch = self._batch
-        batch.rows.append(row)
+        batch, place = self._batch, len(self._batch.rows)
+        batch.rows.append((row, lease))
         if self._writing is None:
             self._send()
-        await asyncio.shield(batch.written)  # a caller who leaves must not cancel the others
+        # A caller who leaves must not cancel the others.
+        return (await asyncio.shield(batch.written))[place]
 
     def _send(self) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
-            self._writing = self._ask(EntryFile.put, batch.rows)
+            self._writing = self.ask(EntryFile.put, batch.rows)
             self._writing.add_done_callback(partial(self._sent, batch))
 
-    def _sent(self, batch: _Batch, writing: "asyncio.Future[None]") -> None:
+    def _sent(self, batch: _Batch, writing: "asyncio.Future[list[bool]]") -> None:
         self._writing = None
         if (error := writing.exception()) is None:
-            batch.written.set_result(None)
+            batch.written.set_result(writing.result())
         else:
             batch.written.set_exception(error)
         self._send()
@@ -123,29 +127,30 @@ class SqliteTier:
         ids = list(dict.fromkeys(selector.ids))
         for at in range(0, len(ids), PAGE):
             page = partial(EntryFile.purge_ids, dry_run=dry_run)
-            purged += await self._ask(page, selector, ids[at : at + PAGE])
+            purged += await self.ask(page, selector, ids[at : at + PAGE])
         row: int | None = None if ids else 0
         while row is not None:
             after = partial(EntryFile.purge_after, dry_run=dry_run)
-            found, row = await self._ask(after, selector, row)
+            found, row = await self.ask(after, selector, row)
             purged += found
         return purged
 
     async def expire(self, now: float) -> int:
         """Delete and log entries past `kept_until`, trim the log, and give space back."""
         expired = 0
-        while page := await self._ask(EntryFile.expire, now):
+        while page := await self.ask(EntryFile.expire, now):
             expired += page
-        while await self._ask(EntryFile.trim, self._log_records):
+        while await self.ask(EntryFile.trim, self._log_records):
             pass
-        await self._ask(EntryFile.tidy)
+        await self.ask(EntryFile.tidy, now)
         return expired
 
     async def changes(self, after: str | None, limit: int) -> Changes:
         """The log after a position, at most `limit` records; see `EntryFile.changes`."""
-        return await self._ask(EntryFile.changes, after, max(1, limit), self._clock())
+        return await self.ask(EntryFile.changes, after, max(1, limit), self._clock())
 
-    def _ask(self, work: Callable[..., T], *args: object) -> "asyncio.Future[T]":
+    def ask(self, work: Callable[..., T], *args: object) -> "asyncio.Future[T]":
+        """Do something with the `EntryFile`, on its thread. Raises TierError when it cannot."""
         return self._submit(self._on_file, work, *args)
 
     def _submit(self, work: Callable[..., T], *args: object) -> "asyncio.Future[T]":

@@ -20,13 +20,15 @@ from typing import Final
 
 import orjson
 
-from proxy.core.model import ALL_TENANTS, Added, Changes, Entry, Removed, Selector
+from proxy.core.changes import ALL_TENANTS, Added, Changes, Removed, Selector
+from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
 from proxy.tiers.codec import CodecError, decode, encode
+from proxy.tiers.sqliteleases import LEASE_SCHEMA, LeaseTable
 
 Row = tuple[object, ...]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 PAGE: Final = 256
 """Rows deleted in one transaction: a few milliseconds that a read may have to wait."""
 SCAN: Final = 1000
@@ -56,8 +58,11 @@ _SCHEMA: Final = (
     """CREATE TABLE log (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, added INTEGER NOT NULL,
         mark INTEGER NOT NULL DEFAULT (random()))""",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
+    *LEASE_SCHEMA,
 )
+
+_MIGRATIONS: Final = {0: _SCHEMA, 1: LEASE_SCHEMA}
+"""What makes a file of that version one of this; 0 is a new file."""
 
 _PUT: Final = """INSERT INTO entries
     (id, scope, tenant, namespace, model, created_at, kept_until, indexed, tags, data)
@@ -106,6 +111,7 @@ class EntryFile:
         except BaseException:
             self._db.close()
             raise
+        self.leases = LeaseTable(self._db)
 
     def close(self) -> None:
         """Write out the WAL, unless another process is reading it, and close."""
@@ -134,13 +140,25 @@ class EntryFile:
             return None
         return entry
 
-    def put(self, rows: Sequence[Row]) -> None:
-        """Store and log entries, all or none of them."""
-        with _transaction(self._db):
-            for row in rows:
-                self._put(row)
+    def news(self, seen: tuple[int, int]) -> tuple[int, int]:
+        """A number that changes when another connection has committed, and the log's last record.
 
-    def _put(self, row: Row) -> None:
+        The second is looked at only when the first is not the one that was seen.
+        """
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        if version == seen[0]:
+            return seen
+        (last,) = self._db.execute("SELECT max(seq) FROM log").fetchone()
+        return version, last or 0
+
+    def put(self, rows: Sequence[tuple[Row, Lease | None]]) -> list[bool]:
+        """Store and log entries, all or none of them, but for those whose lease has passed on."""
+        with _transaction(self._db):
+            return [self._put(row, lease) for row, lease in rows]
+
+    def _put(self, row: Row, lease: Lease | None) -> bool:
+        if lease is not None and self.leases.has_passed_on(lease):
+            return False
         entry_id, is_indexed = row[0], row[7]
         if is_indexed:
             self._log([entry_id], added=True)
@@ -148,6 +166,7 @@ class EntryFile:
             # The entry it replaces may be in an index, and is in session tiers.
             self._log([entry_id], added=False)
         self._db.execute(_PUT, row)
+        return True
 
     def _log(self, ids: Sequence[object], *, added: bool) -> None:
         self._db.executemany(
@@ -210,8 +229,9 @@ class EntryFile:
                 (records, SCAN),
             ).rowcount
 
-    def tidy(self) -> None:
-        """Give space back to the disk, and move the WAL into the file."""
+    def tidy(self, now: float) -> None:
+        """Forget old leases, give space back to the disk, and move the WAL into the file."""
+        self.leases.sweep(now)
         # Each step frees one page and gives no row, so `execute` would stop after the first.
         self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
         self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -278,7 +298,13 @@ class EntryFile:
         if entry is None or entry.vector is None:
             return None
         return Added(
-            entry.id, entry.scope, entry.question, entry.vector, entry.embedder, entry.kept_until
+            entry.id,
+            entry.scope,
+            entry.question,
+            entry.vector,
+            entry.embedder,
+            entry.kept_until,
+            created_at=entry.created_at,
         )
 
 
@@ -297,9 +323,10 @@ def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Ite
 
 def _prepare(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        for statement in _SCHEMA:
+    if (statements := _MIGRATIONS.get(version)) is not None:
+        for statement in statements:
             connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     elif version != SCHEMA_VERSION:
         raise TierError(f"sqlite: the file has schema {version}, this program {SCHEMA_VERSION}")
 

@@ -9,6 +9,8 @@ describes the connection or the encoding of a body we did not forward is never f
 import asyncio
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 import aiohttp
 from multidict import CIMultiDict
@@ -92,6 +94,7 @@ class HttpOrigin:
     Args:
         base_url: Where `/chat/completions` and its sisters are; ends in `/v1` for most.
         api_key: Sent in place of the caller's credential, when given.
+        api_key_header: Where; in `authorization` as a bearer token.
         connect_timeout_s: To a connection, seconds.
         first_byte_timeout_s: From the request to the headers, seconds.
         idle_timeout_s: Between two pieces of a body, seconds.
@@ -103,6 +106,7 @@ class HttpOrigin:
         base_url: str,
         *,
         api_key: str | None = None,
+        api_key_header: str = "authorization",
         connect_timeout_s: float = 5.0,
         first_byte_timeout_s: float = 600.0,
         idle_timeout_s: float = 600.0,
@@ -110,6 +114,7 @@ class HttpOrigin:
     ) -> None:
         self._base = URL(base_url.rstrip("/"))
         self._api_key = api_key
+        self._api_key_header = api_key_header
         self._first_byte_timeout_s = first_byte_timeout_s
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=connect_timeout_s, sock_read=idle_timeout_s
@@ -146,10 +151,42 @@ class HttpOrigin:
         """Ask, for the body as it is. Raises UnreachableError or UpstreamTimeoutError."""
         return await self._ask(request, decoded=False)
 
+    @property
+    def raw(self) -> "RawOrigin":
+        """The same origin, whose bodies come as they are."""
+        return RawOrigin(self)
+
+    async def talk(
+        self, path: str, headers: Headers, protocols: Sequence[str]
+    ) -> aiohttp.ClientWebSocketResponse | None:
+        """Open a WebSocket (RFC 6455); None when the origin answers, but opens none.
+
+        Pings and pongs are for whoever holds the socket to pass on. Raises UnreachableError or
+        UpstreamTimeoutError.
+        """
+        async with self._mapped():
+            with suppress(aiohttp.WSServerHandshakeError):
+                return await self._sessions[True].ws_connect(
+                    self._url(path),
+                    headers=self._headers(headers),
+                    protocols=protocols,
+                    autoping=False,
+                    autoclose=False,
+                    max_msg_size=0,
+                )
+            return None
+
     async def _ask(self, request: OriginRequest, *, decoded: bool) -> HttpReply:
+        async with self._mapped():
+            response = await self._call(self._sessions[decoded], request)
+        return HttpReply(response, decoded=decoded)
+
+    @asynccontextmanager
+    async def _mapped(self) -> AsyncIterator[None]:
+        """The time to the first byte, and the client's errors as ours."""
         try:
             async with asyncio.timeout(self._first_byte_timeout_s):
-                response = await self._call(self._sessions[decoded], request)
+                yield
         except TimeoutError as error:
             raise UpstreamTimeoutError(
                 f"The origin at {self._base.host} did not answer in time.", code="upstream_timeout"
@@ -159,7 +196,6 @@ class HttpOrigin:
                 f"The origin at {self._base.host} cannot be reached: {error}",
                 code="upstream_unreachable",
             ) from error
-        return HttpReply(response, decoded=decoded)
 
     async def _call(
         self, session: aiohttp.ClientSession, request: OriginRequest
@@ -195,5 +231,17 @@ class HttpOrigin:
         if self._api_key is not None:
             for name in ("authorization", "api-key", "x-api-key"):
                 sent.popall(name, None)
-            sent["authorization"] = f"Bearer {self._api_key}"
+            is_bearer = self._api_key_header == "authorization"
+            sent[self._api_key_header] = f"Bearer {self._api_key}" if is_bearer else self._api_key
         return sent
+
+
+@dataclass(frozen=True, slots=True)
+class RawOrigin:
+    """An `Origin` whose bodies come as they are, compression and all."""
+
+    origin: HttpOrigin
+
+    async def send(self, request: OriginRequest) -> HttpReply:
+        """Ask. Raises UnreachableError or UpstreamTimeoutError."""
+        return await self.origin.relay(request)

@@ -1,18 +1,25 @@
 """The application: which path goes where, and what every request gets.
 
-Errors of our own leave in OpenAI's shape whatever raised them, so that an SDK raises the class its
-user already handles.
+Errors of our own leave in OpenAI's shape, or Anthropic's, whatever raised them, so that an SDK
+raises the class its user already handles.
 """
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
 from proxy.core.dialects.base import Dialect
 from proxy.core.dialects.chat import Chat
+from proxy.core.dialects.completions import Completions
+from proxy.core.dialects.embeddings import PATH
+from proxy.core.dialects.messages import Messages
+from proxy.core.dialects.responses import Responses
 from proxy.core.model import Outcome, Result
+from proxy.core.routing import API_ROOT
 from proxy.errors import (
     ApiError,
     BadRequestError,
@@ -22,13 +29,18 @@ from proxy.errors import (
     described,
 )
 from proxy.runtime import Runtime
-from proxy.web import cached, feedback, health, passthrough, reply
-from proxy.web.keys import REQUEST_ID, RUNTIME
+from proxy.web import cached, embeddings, endpoints, feedback, health, openapi, passthrough, reply
+from proxy.web.keys import REQUEST_ID, RUNTIME, STOPPING
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-DIALECTS: Final[tuple[Dialect, ...]] = (Chat(),)
-"""The APIs that are cached; everything else under the root is passed through."""
+DIALECTS: Final[tuple[Dialect, ...]] = (Chat(), Responses(), Completions(), Messages())
+
+CACHED: Final[dict[str, Handler]] = {
+    **{dialect.path: cached.handler(dialect) for dialect in DIALECTS},
+    PATH: embeddings.handle,
+}
+"""The endpoints that are cached, by path; everything else under the root is passed through."""
 
 
 def make_app(runtime: Runtime) -> web.Application:
@@ -37,16 +49,27 @@ def make_app(runtime: Runtime) -> web.Application:
         middlewares=[envelope], client_max_size=runtime.config.server.max_body_bytes
     )
     app[RUNTIME] = runtime
-    root = passthrough.API_ROOT
-    for dialect in DIALECTS:
-        app.router.add_post(dialect.path, cached.handler(dialect))
+    app[STOPPING] = asyncio.Event()
+    app.on_response_prepare.append(_say_goodbye)
+    for path, handler in CACHED.items():
+        app.router.add_post(path, handler)
     app.router.add_route("*", feedback.PATH, feedback.handle)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
+    app.router.add_get(openapi.PATH, openapi.handle)
     if runtime.config.telemetry.metrics:
         app.router.add_get("/metrics", health.metrics)
-    app.router.add_route("*", root + "/{path:.*}", passthrough.handle)
+    app.router.add_route("*", API_ROOT + "/{path:.*}", passthrough.handle)
+    for prefix in runtime.origins.routes.prefixes:
+        app.router.add_route("*", prefix + "/{path:.*}", behind_prefix)
     return app
+
+
+async def behind_prefix(request: web.Request) -> web.StreamResponse:
+    """A path that names its upstream: some cached endpoint's, or one to pass through."""
+    to = passthrough.destination(request)
+    endpoint = endpoints.endpoint_at(to.path, CACHED) if request.method == "POST" else None
+    return await (passthrough.handle if endpoint is None else CACHED[endpoint])(request)
 
 
 def make_runner(runtime: Runtime) -> web.AppRunner:
@@ -67,7 +90,7 @@ def make_runner(runtime: Runtime) -> web.AppRunner:
 
 @web.middleware
 async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, and every error OpenAI's shape."""
+    """Give the request an id, and every error the shape of its API."""
     request[REQUEST_ID] = f"req_{os.urandom(12).hex()}"
     try:
         return await handler(request)
@@ -84,11 +107,18 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
         return _error(request, ApiError("The proxy failed on this request.", code="internal"))
 
 
+async def _say_goodbye(request: web.Request, response: web.StreamResponse) -> None:
+    """Tell callers of a server that stops to bring their next request elsewhere."""
+    if request.app[STOPPING].is_set() and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+        response.force_close()
+        response.headers["connection"] = "close"
+
+
 def _mapped(request: web.Request, error: web.HTTPException) -> ApiError:
     match error.status:
         case 404:
             return NotFoundError(
-                f"There is nothing at {request.path}; the API is under {passthrough.API_ROOT}/.",
+                f"There is nothing at {request.path}; the API is under {API_ROOT}/.",
                 code="not_found",
             )
         case 405:
@@ -105,7 +135,7 @@ def _mapped(request: web.Request, error: web.HTTPException) -> ApiError:
 
 
 def _error(request: web.Request, problem: ApiError) -> web.Response:
-    return reply.error(problem, _outcome(request, problem), expose=False)
+    return reply.error(request, problem, _outcome(request, problem), expose=False)
 
 
 def _outcome(request: web.Request, problem: ApiError) -> Outcome:

@@ -11,13 +11,13 @@ from proxy.core.canonical import dumps, loads
 from proxy.core.dialects.base import Dialect
 from proxy.core.model import Outcome, Result
 from proxy.core.reading import Understood, understand
+from proxy.core.routing import Destination
 from proxy.errors import ApiError, BadRequestError
 from proxy.exchange import Exchange
 from proxy.gateway import not_cached
 from proxy.ports import OriginRequest
-from proxy.runtime import Runtime
 from proxy.upstream.client import end_to_end
-from proxy.web import callers, passthrough, reply
+from proxy.web import callers, endpoints, passthrough, reply
 from proxy.web.keys import REQUEST_ID, RUNTIME
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -33,26 +33,29 @@ def handler(dialect: Dialect) -> Handler:
             exchange.learn(result=Result.BYPASS, reason="encoded body")
             return await passthrough.relay(request, await request.read(), exchange)
         raw = await request.read()
+        to = passthrough.destination(request)
         try:
-            found = _admitted(request, dialect, raw, runtime, exchange)
+            found = _admitted(request, dialect, raw, to, exchange)
+            to = runtime.origins.routes.for_model(to, found.request.scope.model)
             if found.bypass is None:
-                return await _answer(request, dialect, raw, found, runtime, exchange)
+                return await _answer(request, dialect, raw, found, to, exchange)
         except ApiError as problem:
             expose = runtime.config.server.expose_cache_headers
             exchange.learn(status=problem.status)
-            return reply.error(problem, exchange.outcome, expose=expose)
+            return reply.error(request, problem, exchange.outcome, expose=expose)
         exchange.learn(result=Result.BYPASS, reason=found.bypass)
-        return await passthrough.relay(request, raw, exchange)
+        return await passthrough.relay(request, raw, exchange, to)
 
     return handle
 
 
 def _admitted(
-    request: web.Request, dialect: Dialect, raw: bytes, runtime: Runtime, exchange: Exchange
+    request: web.Request, dialect: Dialect, raw: bytes, to: Destination, exchange: Exchange
 ) -> Understood:
     """The request, read; one that is refused is told of here: it gets no further."""
+    runtime = request.app[RUNTIME]
     try:
-        found = _read(request, dialect, _parsed(raw), runtime, exchange)
+        found = _read(request, dialect, parsed(raw), to, exchange)
         if found.bypass is not None and found.request.directives.only_if_cached:
             raise not_cached()
     except ApiError as problem:
@@ -63,7 +66,8 @@ def _admitted(
     return found
 
 
-def _parsed(raw: bytes) -> dict[str, Any]:
+def parsed(raw: bytes) -> dict[str, Any]:
+    """The body's JSON object. Raises BadRequestError."""
     try:
         body = loads(raw, lenient=True)
     except ValueError as error:
@@ -77,17 +81,18 @@ def _read(
     request: web.Request,
     dialect: Dialect,
     body: dict[str, Any],
-    runtime: Runtime,
+    to: Destination,
     exchange: Exchange,
 ) -> Understood:
+    runtime = request.app[RUNTIME]
     headers = callers.lowered(request)
     found = understand(
         dialect,
-        body,
+        named(body, to),
         caller=callers.caller(headers, runtime.config),
         asked=directives.parse(headers, runtime.limits),
         admission=runtime.admission,
-        extra=callers.keyed(request, headers),
+        extra=callers.keyed(request, headers) | keyed(to),
         rewrite=runtime.config.cache.context == "rewrite",
         by_model=runtime.config.cache.judgement.llm.rewrite,
     )
@@ -98,27 +103,47 @@ def _read(
     return found
 
 
+def named(body: dict[str, Any], to: Destination) -> dict[str, Any]:
+    """The request with its model, where the path names it."""
+    name = endpoints.deployment(to.path)
+    return body if name is None else {"model": name, **body}
+
+
+def keyed(to: Destination) -> dict[str, str]:
+    """Of two origins that are told apart by path alone, one must not answer for the other."""
+    if not to.by_path:
+        return {}
+    return {"upstream": to.origin, "path": to.path.partition("?")[0]}
+
+
 async def _answer(
     request: web.Request,
     dialect: Dialect,
     raw: bytes,
     found: Understood,
-    runtime: Runtime,
+    to: Destination,
     exchange: Exchange,
 ) -> web.StreamResponse:
+    runtime = request.app[RUNTIME]
+    call = call_for(request, raw, found.request.body, to)
+    async with runtime.gateway.answer(found.request, dialect, call, exchange) as answer:
+        expose = runtime.config.server.expose_cache_headers
+        fields = reply.merged(answer.headers, status.headers(answer.outcome, expose=expose))
+        return await reply.send(request, answer.status, fields, answer.body)
+
+
+def call_for(request: web.Request, raw: bytes, body: dict[str, Any], to: Destination) -> Call:
+    """How the origin is asked: as the caller did."""
+    runtime = request.app[RUNTIME]
     # Compression is the connection's business: a decoded body is what gets understood and kept.
     headers = end_to_end(callers.for_origin(request, runtime.config))
     headers = [pair for pair in headers if pair[0] != "accept-encoding"]
     if runtime.config.cache.tenancy == "shared":
         # Of a name given twice the key counts the last value, an origin may count the first:
         # among strangers who share answers, it must be asked what was keyed.
-        raw = dumps(found.request.body)
-    call = Call(
-        runtime.origin,
-        OriginRequest("POST", passthrough.target(request), headers, raw),
+        raw = dumps(body)
+    return Call(
+        runtime.origins.asked(to.origin),
+        OriginRequest("POST", to.path, headers, raw),
         credential=callers.credential(callers.lowered(request)),
     )
-    async with runtime.gateway.answer(found.request, dialect, call, exchange) as answer:
-        expose = runtime.config.server.expose_cache_headers
-        fields = reply.merged(answer.headers, status.headers(answer.outcome, expose=expose))
-        return await reply.send(request, answer.status, fields, answer.body)

@@ -11,7 +11,7 @@ from proxy.core.model import Caller, digest
 CREDENTIALS = ("authorization", "api-key", "x-api-key")
 """Where OpenAI, Azure and Anthropic clients put their key."""
 
-ACCOUNTS = ("openai-organization", "openai-project")
+ACCOUNTS = ("openai-organization", "openai-project", "anthropic-workspace-id")
 """Which of a key's accounts is meant: answers do not cross them."""
 
 EVERYBODY = "everybody"

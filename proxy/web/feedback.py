@@ -6,10 +6,10 @@ import orjson
 from aiohttp import web
 
 from proxy.core.canonical import loads
-from proxy.errors import BadRequestError, NotAllowedError
-from proxy.feedback import Verdict, give
+from proxy.errors import BadRequestError, NotAllowedError, NotFoundError
+from proxy.feedback import Verdict, give, remembers
 from proxy.web import callers
-from proxy.web.keys import REQUEST_ID, RUNTIME
+from proxy.web.keys import PEERS, REQUEST_ID, RUNTIME
 
 PATH: Final = "/v1/cache/feedback"
 
@@ -26,10 +26,43 @@ async def handle(request: web.Request) -> web.Response:
             code="method_not_allowed",
             headers={"allow": "POST"},
         )
+    raw = await request.read()
+    said = _understood(request, raw)
+    if PEERS in request.app and not remembers(request.app[RUNTIME], *said[:3]):
+        told = await request.app[PEERS].take_feedback(raw, _between_workers(request))
+        if told is not None:
+            return _answer(request, told[1], told[0])
+    return await _take(request, *said)
+
+
+async def handle_known(request: web.Request) -> web.Response:
+    """The same from another worker, which does not know the answer that is meant."""
+    said = _understood(request, await request.read())
+    if not remembers(request.app[RUNTIME], *said[:3]):
+        raise NotFoundError("This worker gave no such answer.", code="unknown_request")
+    return await _take(request, *said)
+
+
+def _between_workers(request: web.Request) -> dict[str, str]:
+    """The headers that say who asks."""
+    own = {"host", "connection", "content-length", "transfer-encoding", "expect"}
+    return {name: v for name, v in callers.lowered(request).items() if name not in own}
+
+
+def _understood(request: web.Request, raw: bytes) -> tuple[str, str, str, Verdict]:
+    """(tenant, which id, its value, the verdict)."""
+    name, value, verdict = _read(raw)
+    config = request.app[RUNTIME].config
+    return callers.caller(callers.lowered(request), config).tenant, name, value, verdict
+
+
+async def _take(
+    request: web.Request, tenant: str, name: str, value: str, verdict: Verdict
+) -> web.Response:
     runtime = request.app[RUNTIME]
-    name, value, verdict = _read(await request.read())
-    tenant = callers.caller(callers.lowered(request), runtime.config).tenant
     done = await give(runtime, tenant, name, value, verdict)
+    if PEERS in request.app and verdict is Verdict.BAD:
+        await request.app[PEERS].complain(tenant, done.entry_id, done.pair)
     runtime.observer.event(
         "feedback", tenant=tenant, entry=done.entry_id, verdict=verdict.value, removed=done.removed
     )
@@ -42,8 +75,12 @@ async def handle(request: web.Request) -> web.Response:
         "remembered": done.remembered,
         "learned": done.learned,
     }
+    return _answer(request, orjson.dumps(said))
+
+
+def _answer(request: web.Request, body: bytes, status: int = 200) -> web.Response:
     headers = {"x-request-id": request[REQUEST_ID]}
-    return web.Response(body=orjson.dumps(said), content_type="application/json", headers=headers)
+    return web.Response(body=body, status=status, content_type="application/json", headers=headers)
 
 
 def _read(raw: bytes) -> tuple[str, str, Verdict]:

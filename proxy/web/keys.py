@@ -1,8 +1,20 @@
 """Names of what the application carries, typed (aiohttp's `AppKey` and `RequestKey`)."""
 
+import asyncio
+from typing import TYPE_CHECKING
+
 from aiohttp import web
 
 from proxy.runtime import Runtime
 
+if TYPE_CHECKING:
+    from proxy.web.peers import Peers
+
 RUNTIME = web.AppKey("runtime", Runtime)
+STOPPING = web.AppKey("stopping", asyncio.Event)
+"""Set once the server takes no more connections."""
+
+PEERS: "web.AppKey[Peers]" = web.AppKey("peers")
+"""Only where there are several workers."""
+
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -7,26 +7,29 @@ from aiohttp import web
 
 from proxy.core import status
 from proxy.core.model import Outcome, Result
+from proxy.core.routing import Destination
 from proxy.exchange import Exchange
 from proxy.ports import OriginRequest
 from proxy.runtime import Runtime
 from proxy.upstream.client import end_to_end
-from proxy.web import callers, reply
+from proxy.web import callers, reply, websocket
 from proxy.web.keys import REQUEST_ID, RUNTIME
-
-API_ROOT = "/v1"
-"""Where callers find the API; the origin's own root is in its base URL."""
 
 
 async def handle(request: web.Request) -> web.StreamResponse:
-    """Any method, any path under the root, any size."""
+    """Any method, any path under a root, any size; a WebSocket as well."""
     outcome = Outcome(request[REQUEST_ID], Result.BYPASS, api="passthrough", reason="not cached")
-    return await relay(request, _body(request), Exchange(outcome))
+    exchange = Exchange(outcome)
+    if request.headers.get("upgrade", "").lower() == "websocket":
+        socket = await websocket.relay(request, destination(request), exchange)
+        if socket is not None:
+            return socket
+    return await relay(request, _body(request), exchange)
 
 
-def target(request: web.Request) -> str:
-    """The path below the root with its query, as the caller wrote it."""
-    return request.rel_url.raw_path_qs.removeprefix(API_ROOT)
+def destination(request: web.Request) -> Destination:
+    """Where the request goes, as far as its path tells."""
+    return request.app[RUNTIME].origins.routes.of(request.rel_url.raw_path_qs)
 
 
 def _body(request: web.Request) -> bytes | AsyncIterator[bytes]:
@@ -34,16 +37,27 @@ def _body(request: web.Request) -> bytes | AsyncIterator[bytes]:
 
 
 async def relay(
-    request: web.Request, body: bytes | AsyncIterator[bytes], exchange: Exchange
+    request: web.Request,
+    body: bytes | AsyncIterator[bytes],
+    exchange: Exchange,
+    to: Destination | None = None,
 ) -> web.StreamResponse:
-    """Send a request on and its answer back, byte for byte."""
+    """Send a request on and its answer back, byte for byte.
+
+    Args:
+        request: The caller's.
+        body: Its body, read or still to come.
+        exchange: Learns what became of it.
+        to: Where it goes; None goes by the path alone.
+    """
     runtime = request.app[RUNTIME]
+    to = to or destination(request)
     headers = _headers(request, runtime)
-    call = OriginRequest(request.method, target(request), headers, body)
+    call = OriginRequest(request.method, to.path, headers, body)
     expose = runtime.config.server.expose_cache_headers
     try:
         with exchange.timing("upstream"):
-            answer = await runtime.origin.relay(call)
+            answer = await runtime.origins.relayed(to.origin).send(call)
         exchange.learn(status=answer.status, upstream_status=answer.status)
         try:
             fields = reply.merged(answer.headers, status.headers(exchange.outcome, expose=expose))

@@ -47,12 +47,17 @@ async def send(
     return response
 
 
-def error(problem: ApiError, outcome: Outcome, *, expose: bool) -> web.Response:
-    """An error of our own, in OpenAI's shape."""
+def error(
+    request: web.Request, problem: ApiError, outcome: Outcome, *, expose: bool
+) -> web.Response:
+    """An error of our own, in the shape of the API that the caller speaks."""
     headers = merged(problem.headers.items(), status.headers(outcome, expose=expose))
+    # Anthropic's clients name a version of its API with every request.
+    is_anthropic = "anthropic-version" in request.headers or request.path.endswith("/v1/messages")
+    body = problem.anthropic_body(outcome.request_id) if is_anthropic else problem.body()
     return web.Response(
         status=problem.status,
         headers=headers,
-        body=orjson.dumps(problem.body()),
+        body=orjson.dumps(body),
         content_type="application/json",
     )

@@ -17,7 +17,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     clean = {
         key: value
         for key, value in os.environ.items()
-        if key not in {"CONFIG", "HOST", "PORT", "OPENAI_BASE_URL", "REDIS_URL"}
+        if key not in {"CONFIG", "HOST", "PORT", "WORKERS", "OPENAI_BASE_URL", "REDIS_URL"}
     }
     return subprocess.run(
         [sys.executable, "-m", "proxy", *arguments],

@@ -6,8 +6,8 @@ from typing import get_args
 import pytest
 
 from proxy.config import Config, load
-from proxy.config.cache import GuardName
 from proxy.config.loading import OVERRIDES
+from proxy.config.vector import GuardName
 from proxy.errors import ConfigError
 
 
@@ -71,6 +71,15 @@ def test_environment_wins(file: Path) -> None:
     assert config.cache.shared.sqlite_path is None
 
 
+def test_workers_by_the_environment(file: Path) -> None:
+    """A container without a file can have several workers; none is not a number of them."""
+    file.write_text("{}")
+
+    assert load(file, {"WORKERS": "4"}).server.workers == 4
+    found = problems(file, "", WORKERS="0")
+    assert found == ["server.workers (from WORKERS): the value is below 1"]
+
+
 def test_every_override_is_a_key() -> None:
     """No variable writes to a key that does not exist."""
     for path in OVERRIDES.values():
@@ -127,11 +136,15 @@ def test_config_names_the_file(file: Path, tmp_path: Path) -> None:
         ),
         (
             "cache: {shared: {url: 'mysql://h'}}",
-            "cache.shared.url: must start with sqlite:///, redis://, redis+sentinel:// or unix://",
+            "cache.shared.url: must start with sqlite:///, unix://, or redis:// (+sentinel://, +cluster://)",
         ),
         (
             "cache: {shared: {url: 'redis+sentinel://h:1,h:99999/main'}}",
             "cache.shared.url: must be redis+sentinel://host:26379,host:26379/service/0",
+        ),
+        (
+            "cache: {shared: {url: 'redis+cluster://h:1/0'}}",
+            "cache.shared.url: must be redis+cluster://host:6379,host:6379, without a database",
         ),
         (
             "cache: {shared: {url: 'redis+sentinel://h:1'}}",
@@ -163,6 +176,18 @@ def test_config_names_the_file(file: Path, tmp_path: Path) -> None:
         ),
         ("cache: {shared: {url: 'redis://h:x'}}", "cache.shared.url: is not a URL"),
         ("cache: {shared: {url: 'unix://'}}", "cache.shared.url: must be unix:///path/to/socket"),
+        (
+            "cache: {vector: {backend: redis}}",
+            "cache.vector.redis.url: is needed: cache.shared.url is no Redis",
+        ),
+        (
+            "cache: {vector: {redis: {url: 'sqlite:///x'}}}",
+            "cache.vector.redis.url: must be a Redis, such as redis://host:6379/0",
+        ),
+        (
+            "cache: {vector: {redis: {url: 'redis://h', tls: {ca: x}}}}",
+            "cache.vector.redis.tls: needs a url with rediss://",
+        ),
         ("upstream: {base_url: api}", "upstream.base_url: must be a URL like https://host/v1"),
         (
             "upstream: {base_url: 'https://h/v1?a=b'}",

@@ -10,10 +10,12 @@ import yaml
 from pydantic import ValidationError
 
 from proxy.config import Config, load
-from proxy.config.cache import Action, GuardName, SharedTier, Ttl, TtlRule
+from proxy.config.cache import Action, Ttl, TtlRule
 from proxy.config.section import Section, section_of
+from proxy.config.shared import SharedTier
 from proxy.config.showing import effective
 from proxy.config.telemetry import Price
+from proxy.config.vector import GuardName
 from proxy.core import admission as core
 from proxy.core import freshness
 from proxy.core.judgement.guards import ALL
@@ -111,6 +113,7 @@ def test_speaks_the_core_s_words() -> None:
         theirs.temperature,
         theirs.pii,
     ]
+    assert core.Action[ours.stored_action.upper()] is theirs.stored
     assert set(TtlRule.model_fields) == {field.name for field in fields_of(freshness.TtlRule)}
     assert set(Ttl.model_fields) == {field.name for field in fields_of(freshness.Lifetimes)}
 

@@ -54,6 +54,28 @@ def test_words_of_any_script(word: str, question: str, expected: bool) -> None:
     assert (reason != "") is expected
 
 
+@pytest.mark.parametrize(
+    ("stored", "is_read"), [(Action.NEVER, False), (Action.EXACT, True), (Action.STORE, True)]
+)
+def test_what_the_origin_keeps_is_ruled_of_its_own(stored: Action, *, is_read: bool) -> None:
+    """By default it is not cached: a caller may go on from it."""
+    found, reason = Admission(stored=stored).narrow(
+        Directives(), question="Why?", temperature=None, has_tools=False, is_stored=True
+    )
+
+    assert (found.read, found.write) == (is_read, is_read)
+    assert found.semantic is (stored is Action.STORE)
+    assert reason == ("" if stored is Action.STORE else "store")
+    assert Admission().stored is Action.NEVER
+
+
+def test_what_a_tool_of_the_origins_found_is_not_kept() -> None:
+    """It is of this one call."""
+    facts = AnswerFacts(("stop",), empty=False, refusal=False, tool_calls=False, foreign="search")
+
+    assert why_not(facts) == "has a search"
+
+
 def test_a_number_of_any_size_is_heat() -> None:
     """JSON's numbers have no bound; what is shown of one does."""
     reason = narrowed(temperature=10**400)[1]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.model import Outcome, Result, Tier
+from proxy.core.model import Outcome, Result, Tier, Usage
 from proxy.core.status import cache_status, headers
 
 TOKEN = r"[A-Za-z*][!#$%&'*+.^_`|~:/0-9A-Za-z-]*"
@@ -43,6 +43,11 @@ def outcome(result: Result, **more: object) -> Outcome:
         (outcome(Result.MISS, reason="not_cached", status=504), "Reprise; detail=not_cached"),
         (outcome(Result.MISS, reason="expired"), "Reprise; fwd=stale; detail=expired"),
         (
+            outcome(Result.MISS, upstream_status=200, items=(3, 5), stored=True),
+            "Reprise; fwd=partial; fwd-status=200; stored",
+        ),
+        (outcome(Result.MISS, items=(0, 5)), "Reprise; fwd=miss"),
+        (
             outcome(Result.MISS, reason="number 5 != 7"),
             'Reprise; fwd=miss; detail="number 5 != 7"',
         ),
@@ -76,6 +81,16 @@ def test_a_hit_tells_all() -> None:
         "x-cache-entry": "e1",
         "x-request-id": "req_1",
     }
+
+
+@pytest.mark.parametrize(("usd", "told"), [(0.00045, "0.00045"), (0.0, "0"), (12.5, "12.5")])
+def test_what_was_saved_is_told(usd: float, told: str) -> None:
+    """Tokens and money that the origin was not asked for, and of a batch how many inputs."""
+    found = dict(headers(outcome(Result.MISS, items=(3, 5), saved=Usage(4, 6), saved_usd=usd)))
+
+    assert found["x-cache-items"] == "3/5"
+    assert found["x-cache-saved-tokens"] == "10"
+    assert found["x-cache-saved-usd"] == told
 
 
 def test_headers_can_be_hidden() -> None:

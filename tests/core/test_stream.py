@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from proxy.core.dialects.base import Stamp
 from proxy.core.dialects.chat import Chat
-from proxy.core.dialects.chat_stream import fold, unfold
+from proxy.core.dialects.chat_stream import fold
+from proxy.core.dialects.chat_unfold import unfold
+from proxy.core.dialects.responses import Responses
 from proxy.core.model import Answer
 from proxy.core.sse import MAX_EVENT_BYTES, Parser, encode
-from proxy.core.stream import LiveFilter, Recorder, replay
+from proxy.core.stream import LiveFilter, Recorder, Restamp, replay
 
 ANSWER: dict[str, Any] = {
     "id": "chatcmpl-1",
@@ -135,6 +137,22 @@ def test_several_choices_one_after_the_other(at: list[int]) -> None:
     assert b"".join(passed(cut(b"".join(events), at), hide_usage=True)) == shown
 
 
+@pytest.mark.parametrize("hide_usage", [True, False])
+@given(at=places)
+def test_an_early_end_marker_does_not_pass(at: list[int], *, hide_usage: bool) -> None:
+    """Clients stop reading there: what has not finished must not look as if it had."""
+    pieces = cut(STREAM, at)
+    half = b"".join(EVENTS[:2])
+    found = b"".join(
+        passed(
+            [*cut(half, [a for a in at if a < len(half)]), EVENTS[-1], *pieces],
+            hide_usage=hide_usage,
+        )
+    )
+
+    assert found == half
+
+
 def test_an_event_too_large_to_hold_passes() -> None:
     """Before the finish like any other; after it, it cannot be a usage chunk."""
     huge = b"data: " + bytes(MAX_EVENT_BYTES)
@@ -243,3 +261,67 @@ def test_usage_told_with_the_finish_is_not_told_twice() -> None:
 
     assert len(found) == len(told) + 1
     assert fold(found[:-1])["usage"] == ANSWER["usage"]
+
+
+RESPONSE: dict[str, Any] = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1,
+    "status": "completed",
+    "metadata": {"who": "zoe"},
+    "output": [
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "One é 🎉.", "annotations": []}],
+        }
+    ],
+}
+OWN = Stamp("resp_2", 9, {"metadata": {"who": "bob"}})
+
+
+def response_events(stamp: Stamp) -> list[bytes]:
+    """The stream of the response, as a replay has it."""
+    body = json.dumps(RESPONSE).encode()
+    pieces = replay(Responses(), Answer(body), stamp, include_usage=True, tokens_per_s=1e6)
+    return [piece for _, piece in pieces]
+
+
+@given(st.lists(st.integers(0, 3000), max_size=12))
+def test_another_callers_stream_becomes_ones_own(at: list[int]) -> None:
+    """However it is cut: id, time and what is repeated of the request; all else byte for byte."""
+    first = b"".join(response_events(Stamp("resp_1", 1, {"metadata": {"who": "zoe"}})))
+    own = Restamp(Responses(), OWN)
+    pieces = cut(first, [place for place in at if place <= len(first)])
+    found = b"".join([*map(own.feed, pieces), own.finish()])
+
+    assert found == b"".join(response_events(OWN))
+
+
+def test_another_callers_stream_breaks_as_it_broke() -> None:
+    """What is no whole event passes as it came, and so does an event too large to be held."""
+    own, large = Restamp(Responses(), OWN), Restamp(Responses(), OWN)
+    huge = b"data: " + bytes(MAX_EVENT_BYTES)
+
+    assert own.feed(b"data: {") + own.finish() == b"data: {"
+    assert large.feed(b"data") + large.feed(huge) + large.feed(b"x") == b"data" + huge + b"x"
+    assert large.finish() == b""
+
+
+def test_events_are_named_and_have_no_marker() -> None:
+    """Where an API's last event says so itself."""
+    events = response_events(OWN)
+
+    assert all(event.startswith(b"event: response.") for event in events)
+    assert b"response.completed" in events[-1]
+
+
+def test_an_error_that_is_an_end_is_no_break() -> None:
+    """Where an API says that a stream may end with an error, it has ended."""
+    recorder = Recorder(Responses(), 1 << 20)
+    for event in [*response_events(OWN)[:3], encode(b'{"type":"error"}', "error")]:
+        recorder.feed(event)
+
+    assert recorder.is_complete

@@ -11,6 +11,7 @@ from proxy.config import Config, effective
 from proxy.config.cache import TtlRule
 from proxy.config.section import Section, alternatives, section_of
 from proxy.config.telemetry import Price
+from proxy.config.upstream import NamedUpstream
 from tests.docs import modules
 
 FILE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -38,6 +39,7 @@ What the first days ask for:
 |---|---|
 | another origin: a local server, a gateway | `upstream.base_url` |
 | the proxy has the key, its callers, all trusted, have none | `upstream.api_key` |
+| some models elsewhere, another provider when this one fails | `upstreams` |
 | several replicas | `cache.shared.url: redis://...` |
 | all callers share answers, whatever their keys | `cache.tenancy: shared` |
 | fewer wrong hits, fewer hits | a higher `cache.judgement.min_probability` |
@@ -61,6 +63,7 @@ def reference() -> str:
         model = section_of(Config, name)
         if model is not None:
             parts.append(f"## {name}\n\n{_table(model, f'{name}.')}")
+    parts.append(f"## One of `upstreams`\n\n{_table(NamedUpstream, '')}")
     parts.append(f"## One of `cache.ttl.rules`\n\n{_table(TtlRule, '')}")
     parts.append(f"## One of `telemetry.prices`\n\n{_table(Price, '')}")
     return "\n".join(parts)
@@ -81,7 +84,8 @@ def effective_values(model: type[Section]) -> dict[str, Any]:
     for name in Config.model_fields:
         if section_of(Config, name) is model:
             return dict(effective(Config())[name])
-    return model().model_dump(mode="json")
+    required = {name: "required" for name, key in model.model_fields.items() if key.is_required()}
+    return model(**required).model_dump(mode="json")
 
 
 def _paths(model: type[Section], prefix: str) -> Iterator[tuple[str, FieldInfo]]:

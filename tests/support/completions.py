@@ -126,7 +126,7 @@ def _deltas(choice: Json) -> Iterator[tuple[Json, str | None]]:
 def _call_deltas(calls: list[Json]) -> Iterator[tuple[Json, None]]:
     for index, call in enumerate(calls):
         function = call["function"]
-        opening = {**call, "index": index, "function": {**function, "arguments": ""}}
+        opening = {"index": index, **call, "function": {**function, "arguments": ""}}
         yield {"tool_calls": [opening]}, None
         for start in range(0, len(function["arguments"]), 7):
             piece = {"arguments": function["arguments"][start : start + 7]}

@@ -9,7 +9,7 @@ import gzip
 import json
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
@@ -17,7 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.support import completions
+from tests.support import completions, messages, responses, texts, vectors
 from tests.support.waiting import until, until_sync
 
 Json = dict[str, Any]
@@ -123,6 +123,10 @@ class Received:
         return parsed
 
 
+Composer = Callable[[Received, Act], tuple[int, str, list[bytes]]]
+"""(status, media type, pieces) of an answer."""
+
+
 class ScriptedOrigin:
     """The server. `acts` are played once each, in order; after them `always` is."""
 
@@ -203,11 +207,11 @@ class ScriptedOrigin:
         if act.body is not None or act.pieces is not None:
             pieces = [act.body] if act.body is not None else list(act.pieces or ())
             return act.status, act.headers, pieces
-        is_chat = received.path.startswith("/v1/chat/completions") and received.method == "POST"
-        if not is_chat:
+        composed = self._composers.get(received.path.partition("?")[0])
+        if composed is None or received.method != "POST":
             told = {"method": received.method, "path": received.path, "bytes": len(received.body)}
             return act.status, (("content-type", "application/json"), *act.headers), [_dump(told)]
-        status, media_type, pieces = self._completed(received, act)
+        status, media_type, pieces = composed(received, act)
         headers: Headers = (("content-type", media_type), *act.headers)
         if act.gzip:
             pieces = [gzip.compress(b"".join(pieces))]
@@ -216,6 +220,69 @@ class ScriptedOrigin:
             whole = b"".join(pieces)
             pieces = [whole[at : at + act.split] for at in range(0, len(whole), act.split)]
         return status, headers, pieces
+
+    @property
+    def _composers(self) -> Mapping[str, Composer]:
+        """What answers at a path."""
+        return {
+            "/v1/chat/completions": self._completed,
+            "/v1/responses": self._responded,
+            "/v1/completions": self._continued,
+            "/v1/embeddings": self._embedded,
+            "/v1/messages": self._messaged,
+        }
+
+    def _continued(self, received: Received, act: Act) -> tuple[int, str, list[bytes]]:
+        """A text completion."""
+        body, key = received.json, received.header("authorization") or ""
+        answer = texts.completion(body, key, self.calls, act.text, act.finish)
+        if act.no_usage:
+            del answer["usage"]
+        if not (act.sse or (body.get("stream") is True and not act.json)):
+            return act.status, "application/json", [_dump(answer)]
+        include_usage = (body.get("stream_options") or {}).get("include_usage") is True
+        chunks = texts.chunks(answer, include_usage=include_usage and not act.no_usage)
+        return act.status, "text/event-stream; charset=utf-8", _events(act, chunks)
+
+    def _embedded(self, received: Received, act: Act) -> tuple[int, str, list[bytes]]:
+        """Embeddings; `json` answers floats whatever was asked for."""
+        body, key = received.json, received.header("authorization") or ""
+        if (problem := vectors.refusal(body)) is not None:
+            return 400, "application/json", [_dump(problem)]
+        answer = vectors.embeddings(body, key, always_floats=act.json)
+        if act.no_usage:
+            del answer["usage"]
+        return act.status, "application/json", [_dump(answer)]
+
+    def _messaged(self, received: Received, act: Act) -> tuple[int, str, list[bytes]]:
+        """A message of Anthropic's."""
+        body = received.json
+        key = received.header("x-api-key") or received.header("authorization") or ""
+        content = messages.content_for(body, self.calls, key=key, text=act.text, calls=act.calls)
+        stop = act.finish or ("tool_use" if act.calls else "end_turn")
+        answer = messages.message(body, content, self.calls, stop)
+        if not (act.sse or (body.get("stream") is True and not act.json)):
+            return act.status, "application/json", [_dump(answer)]
+        told = list(messages.events(answer))
+        if not act.done or act.error_frame:
+            told = told[:-1] + ([messages.ERROR] if act.error_frame else [])
+        return act.status, "text/event-stream; charset=utf-8", responses.framed(told)
+
+    def _responded(self, received: Received, act: Act) -> tuple[int, str, list[bytes]]:
+        """A response, which an act's `finish` gives another status."""
+        body, key = received.json, received.header("authorization") or ""
+        output = responses.output_for(
+            body, self.calls, key=key, text=act.text, calls=act.calls, refusal=act.refusal
+        )
+        answer = responses.response(body, output, self.calls, act.finish or "completed")
+        if act.no_usage:
+            answer["usage"] = None
+        if not (act.sse or (body.get("stream") is True and not act.json)):
+            return act.status, "application/json", [_dump(answer)]
+        told = responses.events(answer)
+        if not act.done or act.error_frame:
+            told = told[:-1] + ([responses.ERROR] if act.error_frame else [])
+        return act.status, "text/event-stream; charset=utf-8", responses.framed(told)
 
     def _completed(self, received: Received, act: Act) -> tuple[int, str, list[bytes]]:
         body = received.json
@@ -229,7 +296,8 @@ class ScriptedOrigin:
             return act.status, "application/json", [_dump(answer)]
         options = body.get("stream_options") or {}
         include_usage = options.get("include_usage") is True and not act.no_usage
-        return act.status, "text/event-stream; charset=utf-8", _events(act, answer, include_usage)
+        chunks = completions.chunks(answer, include_usage=include_usage)
+        return act.status, "text/event-stream; charset=utf-8", _events(act, chunks)
 
     @staticmethod
     def _choices(received: Received, body: Json, act: Act) -> list[Json]:
@@ -253,8 +321,8 @@ def _dump(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def _events(act: Act, answer: Json, include_usage: bool) -> list[bytes]:
-    payloads = [_dump(chunk) for chunk in completions.chunks(answer, include_usage=include_usage)]
+def _events(act: Act, chunks: Iterable[Json]) -> list[bytes]:
+    payloads = [_dump(chunk) for chunk in chunks]
     if act.error_frame:
         problem = {"message": "overloaded", "type": "server_error", "param": None, "code": None}
         payloads.append(_dump({"error": problem}))
@@ -270,6 +338,13 @@ def _events(act: Act, answer: Json, include_usage: bool) -> list[bytes]:
 def scripted_origin() -> Iterator[ScriptedOrigin]:
     """A running origin, on a free port."""
     origin = ScriptedOrigin()
+    with started(origin):
+        yield origin
+
+
+@contextmanager
+def started(origin: ScriptedOrigin) -> Iterator[None]:
+    """Have an origin listen, on a free port."""
     ready, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
@@ -293,7 +368,7 @@ def scripted_origin() -> Iterator[ScriptedOrigin]:
     thread.start()
     until_sync(ready.is_set, "the origin's start")
     try:
-        yield origin
+        yield
     finally:
         stop.set()
         thread.join(10)

@@ -7,7 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -127,13 +132,15 @@ class Served:
         """Its lines of one event."""
         return [line for line in self.lines if line["event"] == name]
 
-    async def post(self, body: Json | bytes, key: str = KEY, **headers: str) -> Got:
-        """Ask for a completion. Underscores in the headers' names stand for hyphens."""
+    async def post(
+        self, body: Json | bytes, key: str = KEY, *, to: str = "/chat/completions", **headers: str
+    ) -> Got:
+        """Ask for a completion, or what is at that path. Underscores in names stand for hyphens."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
         sent = {"authorization": f"Bearer {key}", "content-type": "application/json", **fields}
         data = io.BytesIO(raw)  # aiohttp warns of large bytes
-        async with self.http.post(f"{self.url}/chat/completions", data=data, headers=sent) as got:
+        async with self.http.post(f"{self.url}{to}", data=data, headers=sent) as got:
             return Got(got.status, got.headers, await got.read())
 
     async def get(self, path: str, **headers: str) -> Got:
@@ -166,10 +173,11 @@ class Serving(Protocol):
 
 
 @asynccontextmanager
-async def served(config: Json) -> AsyncIterator[Served]:
+async def served(config: Json, *, may_block: bool = False) -> AsyncIterator[Served]:
     """A proxy in this loop, as `reprise serve` would run it.
 
-    Once it serves, nothing of it may block the loop: a file, a lock or a sleep raises there.
+    Once it serves, nothing of it may block the loop: a file, a lock or a sleep raises there. Where
+    another is to start in the same loop, the first one `may_block`, as any proxy does at its start.
     """
     log = io.StringIO()
     async with open_runtime(Config.model_validate(config), log) as runtime:
@@ -180,7 +188,7 @@ async def served(config: Json) -> AsyncIterator[Served]:
             port = runner.addresses[0][1]
             connector = aiohttp.TCPConnector(limit=0)
             async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as http:
-                with blockbuster_ctx("proxy"):
+                with nullcontext() if may_block else blockbuster_ctx("proxy"):
                     yield Served(port, runtime, log, http)
         finally:
             await runner.cleanup()
@@ -224,7 +232,7 @@ def process(config: Json, directory: Path, name: str = "proxy") -> Iterator[Proc
     file = directory / f"{name}.yaml"
     file.write_text(json.dumps(config))  # JSON is YAML too
     log = directory / f"{name}.log"
-    overrides = {"CONFIG", "HOST", "PORT", "OPENAI_BASE_URL", "REDIS_URL"}
+    overrides = {"CONFIG", "HOST", "PORT", "WORKERS", "OPENAI_BASE_URL", "REDIS_URL"}
     environ = {name: value for name, value in os.environ.items() if name not in overrides}
     command = [sys.executable, "-m", "proxy", "serve", "--config", str(file)]
     with log.open("wb") as stderr:

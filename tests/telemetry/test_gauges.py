@@ -30,12 +30,13 @@ def test_a_tier_that_cannot_be_asked() -> None:
 
     metrics = Metrics("1", [])
     metrics.register_gauges("session", broken)
-    metrics.register_gauges("vector", lambda: {"entries": 5.0, "scopes": 2.0})
+    metrics.register_gauges("vector", lambda: {"entries": 5.0, "scopes": 2.0, "following": 1.0})
     metrics.register_breakers(broken)
 
     assert value(metrics, "reprise_tier_entries", tier="session") is None
     assert value(metrics, "reprise_tier_entries", tier="vector") == 5
     assert value(metrics, "reprise_tier_scopes", tier="vector") == 2
+    assert value(metrics, "reprise_tier_following", tier="vector") == 1
 
 
 def test_registering_asks_nobody() -> None:

@@ -33,7 +33,9 @@ HIT = Outcome(
     age=12.34,
     ttl=100.0,
     stream=True,
+    items=(2, 3),
     usage=Usage(10, 20, estimated=True),
+    saved=Usage(10, 10, estimated=True),
     saved_usd=0.00022512345,
     timings={"session": 0.0001, "total": 0.0123456},
 )
@@ -87,7 +89,9 @@ def test_request_line() -> None:
         "prompt_tokens": 10,
         "completion_tokens": 20,
         "tokens_estimated": True,
+        "saved_tokens": 20,
         "saved_usd": 0.000225,
+        "items": "2/3",
         "ms": {"session": 0.1, "total": 12.346},
     }
 
@@ -96,7 +100,7 @@ def test_every_field_of_an_outcome_is_written() -> None:
     """A field that an outcome gains must be decided about: it is in the line, or here."""
     full = replace(HIT, reason="expired", stored=True, upstream_status=200)
     names = {field.name for field in fields(Outcome)}
-    renamed = {"usage", "age", "ttl", "timings"}
+    renamed = {"usage", "saved", "age", "ttl", "timings"}
 
     assert names - renamed == set(request_fields(full)) & names
 

@@ -21,6 +21,7 @@ HIT = Outcome(
     API,
     tier=Tier.SHARED,
     usage=Usage(10, 20),
+    saved=Usage(10, 20),
     saved_usd=0.5,
     timings={"session": 0.0002, "shared": 0.002, "total": 0.003},
 )
@@ -102,12 +103,14 @@ def test_tokens_and_dollars(metrics: Metrics) -> None:
     """What the cache saved is told apart from what the origin was paid for."""
     metrics.notice(HIT)
     metrics.notice(MISS)
-    metrics.notice(replace(MISS, result=Result.COALESCED, saved_usd=0.25))
-    metrics.notice(replace(HIT, usage=None, saved_usd=None))
+    metrics.notice(replace(MISS, result=Result.COALESCED, saved=MISS.usage, saved_usd=0.25))
+    metrics.notice(replace(HIT, usage=None, saved=None, saved_usd=None))
+    metrics.notice(replace(MISS, usage=Usage(7, 0), saved=Usage(4, 0), saved_usd=0.125))
 
-    assert value(metrics, "tokens_total", kind="prompt", source="cache") == 10 + 1
+    assert value(metrics, "tokens_total", kind="prompt", source="cache") == 10 + 1 + 4
+    assert value(metrics, "tokens_total", kind="prompt", source="origin") == 1 + 3
     assert value(metrics, "tokens_total", kind="completion", source="origin") == 2
-    assert value(metrics, "saved_usd_total") == 0.75
+    assert value(metrics, "saved_usd_total") == 0.875
 
 
 def test_nonsense_from_the_origin_breaks_nothing(metrics: Metrics) -> None:
@@ -227,11 +230,14 @@ def test_documented(metrics: Metrics) -> None:
     metrics.event("judge_asked", opinion="same")
     metrics.event("answers_compared", kind="audited", verdict="same")
     metrics.register_audits(lambda: {"": Audited(wrong=1, compared=2)})
-    metrics.register_gauges("t", lambda: dict.fromkeys(("entries", "bytes", "scopes"), 1.0))
+    held = ("entries", "bytes", "scopes", "following")
+    metrics.register_gauges("t", lambda: dict.fromkeys(held, 1.0))
     metrics.register_gauges("u", lambda: {"evicted_ttl": 1.0})
     metrics.register_breakers(lambda: {"shared": 0.0})
     waiting = {"entries": 1.0, "bytes": 2.0, "drained": 3.0, "dropped_full": 4.0}
     metrics.register_backlog(lambda: waiting)
+    way = ("connected", "busy", "listening", "faults", "redirected", "mapped")
+    metrics.register_redis(lambda: dict.fromkeys(way, 1.0)).timed("get", 0.1)
     served = set()
     for family in metrics.registry.collect():
         if family.name.startswith("reprise_"):

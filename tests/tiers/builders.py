@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from proxy.core.model import Added, Answer, Changes, Entry, Removed, Scope, Usage, Vector
+from proxy.core.changes import Added, Changes, Removed
+from proxy.core.model import Answer, Entry, Scope, Usage, Vector
 from proxy.ports import SharedTier
+from proxy.tiers.redis import RedisTier
+from proxy.tiers.redislink import RedisLink
 
 DIMENSION = 8
 EMBEDDER = "test-embedder/8"
@@ -78,6 +81,14 @@ def entry(
         embedder="" if seed is None else EMBEDDER,
     )
     return replace(made, **fields)
+
+
+def redis_tier(
+    url: str, clock: FakeClock, events: Events, prefix: str = "p", **options: Any
+) -> RedisTier:
+    """A tier with a link of its own, not started."""
+    link = RedisLink(url, **options)
+    return RedisTier(link, prefix=prefix, clock=clock, on_event=events)
 
 
 def added(made: Entry) -> Added:

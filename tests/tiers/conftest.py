@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers import RedisServer, SentinelServer
+from tests.support.servers import ClusterServers, RedisServer, SentinelServer, ValkeyServer
 from tests.tiers.builders import Events, FakeClock
 
 
@@ -31,6 +31,45 @@ def emptied(request: pytest.FixtureRequest) -> None:
     """Whatever tests ran before."""
     if "redis_server" in request.fixturenames:
         request.getfixturevalue("redis_server").ask("FLUSHALL")
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """One real server of Valkey for all tests."""
+    server = ValkeyServer(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def cluster_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServers]:
+    """One real cluster of three masters for all tests."""
+    servers = ClusterServers(tmp_path_factory.mktemp("cluster"))
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.kill()
+
+
+REDIS = ("redis", "sentinel", "valkey", "cluster")
+"""Kinds of Redis that the contracts hold for."""
+
+
+def redis_at(request: pytest.FixtureRequest, kind: str) -> str:
+    """Where an empty Redis of this kind is."""
+    if kind == "cluster":
+        cluster: ClusterServers = request.getfixturevalue("cluster_servers")
+        cluster.empty()
+        return cluster.url
+    server: RedisServer = request.getfixturevalue(
+        "valkey_server" if kind == "valkey" else "redis_server"
+    )
+    server.ask("FLUSHALL")
+    if kind == "sentinel":
+        return f"redis+sentinel://127.0.0.1:{request.getfixturevalue('sentinel_server').port}/main"
+    return server.url
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,14 @@ import pytest
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from proxy.core.model import Selector
+from proxy.core.changes import Selector
 from proxy.errors import TierError
 from proxy.tiers.redis import RedisTier
+from proxy.tiers.redislink import RedisLink
+from tests.support.program import Serving, chat
 from tests.support.servers import RedisServer, free_port
 from tests.support.waiting import until_async
-from tests.tiers.builders import Events, FakeClock, Fold, entry
+from tests.tiers.builders import Events, FakeClock, Fold, entry, redis_tier
 
 
 @pytest.fixture
@@ -30,14 +32,14 @@ async def tier(
     clock: FakeClock,
     events: Events,
 ) -> AsyncIterator[RedisTier]:
-    built = RedisTier(redis_server.url, prefix="p", clock=clock, on_event=events)
+    built = redis_tier(redis_server.url, clock, events)
     await built.start()
     yield built
     await built.close()
 
 
 def _lone(server: RedisServer, clock: FakeClock, events: Events) -> RedisTier:
-    return RedisTier(server.url, prefix="p", clock=clock, on_event=events, timeout_s=0.3)
+    return redis_tier(server.url, clock, events, timeout_s=0.3)
 
 
 async def test_the_server_is_of_the_version_these_tests_speak_for(raw: Redis) -> None:
@@ -95,7 +97,7 @@ async def test_two_prefixes_do_not_meet(
     redis_server: RedisServer, tier: RedisTier, clock: FakeClock, events: Events
 ) -> None:
     """Two deployments share a server without reading or purging each other."""
-    other = RedisTier(redis_server.url, prefix="q", clock=clock, on_event=events)
+    other = redis_tier(redis_server.url, clock, events, "q")
     await other.start()
     made = entry("q", clock)
     await tier.put(made)
@@ -233,7 +235,7 @@ async def test_a_server_that_hangs_up_is_not_stormed(clock: FakeClock, events: E
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         url = f"redis://127.0.0.1:{port}"
-        tier = RedisTier(url, prefix="p", clock=clock, on_event=events)
+        tier = redis_tier(url, clock, events)
         for _ in range(3):
             before = calls
             async with asyncio.timeout(1):
@@ -262,7 +264,7 @@ async def test_starts_at_once_share_a_client(
 async def test_a_server_that_was_never_there(clock: FakeClock, events: Events) -> None:
     """`start` says so, may be tried again, and `close` is well."""
     url = f"redis://127.0.0.1:{free_port()}"
-    tier = RedisTier(url, prefix="p", clock=clock, on_event=events)
+    tier = redis_tier(url, clock, events)
     for _ in range(2):
         with pytest.raises(TierError, match="redis: "):
             await tier.start()
@@ -271,7 +273,7 @@ async def test_a_server_that_was_never_there(clock: FakeClock, events: Events) -
 
 async def test_a_url_that_is_none(clock: FakeClock, events: Events) -> None:
     """Is a TierError, not a crash."""
-    tier = RedisTier("http://nowhere", prefix="p", clock=clock, on_event=events)
+    tier = redis_tier("http://nowhere", clock, events)
 
     with pytest.raises(TierError, match="redis: "):
         await tier.start()
@@ -281,9 +283,7 @@ async def test_more_calls_than_connections_wait(
     redis_server: RedisServer, raw: Redis, clock: FakeClock, events: Events
 ) -> None:
     """A hundred at once through two connections: none fails, and no third is opened."""
-    tier = RedisTier(
-        redis_server.url, prefix="p", clock=clock, on_event=events, max_connections=2, timeout_s=9
-    )
+    tier = redis_tier(redis_server.url, clock, events, max_connections=2, timeout_s=9)
     await tier.start()
     before = len(await raw.client_list())
     made = [entry(f"q{n}", clock) for n in range(100)]
@@ -325,3 +325,51 @@ async def test_a_full_server_is_a_tier_error(tier: RedisTier, raw: Redis, clock:
     await reader.catch_up()
 
     assert reader.ids == {made.id}
+
+
+async def test_what_the_link_tells(
+    own_server: RedisServer, clock: FakeClock, events: Events
+) -> None:
+    """Commands and scripts by name with their times, connections by state, and those lost."""
+    heard: list[tuple[str, float]] = []
+    link = RedisLink(own_server.url, timeout_s=0.3)
+    link.tell(lambda name, seconds: heard.append((name, seconds)))
+    assert link.stats() == {}
+
+    tier = RedisTier(link, prefix="p", clock=clock, on_event=events)
+    await tier.start()
+    made = entry("q", clock)
+    await asyncio.gather(tier.put(made), tier.put(made))
+    await tier.get(made.scope, made.id)
+
+    assert [name for name, _ in heard] == ["ping", "put", "put", "get"]
+    assert all(0 < seconds < 1 for _, seconds in heard)
+    assert link.stats() == {"connected": 2, "busy": 0, "listening": 0, "faults": 0}
+
+    own_server.kill()
+    with pytest.raises(TierError):
+        await tier.get(made.scope, made.id)
+
+    assert link.stats()["faults"] > 0
+    assert heard[-1][0] == "get"
+
+    await tier.close()
+
+
+async def test_what_operators_are_told(serving: Serving, redis_server: RedisServer) -> None:
+    """`/readyz` says how the connections to Redis fare, and the metrics how long commands take."""
+    async with serving(cache={"shared": {"url": redis_server.url}}) as proxy:
+        await proxy.post(chat("What is a cache?"))
+
+        async def is_heard() -> bool:
+            return bool((await proxy.get("/readyz")).json["redis"]["listening"])
+
+        await until_async(is_heard, "the subscription")
+        told = (await proxy.get("/readyz")).json["redis"]
+        series = (await proxy.get("/metrics")).body.decode()
+
+    assert told["connected"] >= 1
+    assert told["faults"] == 0
+    assert 'reprise_redis_command_seconds_count{command="get"}' in series
+    assert 'reprise_redis_connections{state="idle"}' in series
+    assert "reprise_redis_listening 1.0" in series

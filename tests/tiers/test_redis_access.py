@@ -6,17 +6,21 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from proxy.core.model import ALL_TENANTS, Selector
+from proxy.core.changes import ALL_TENANTS, Selector
 from proxy.errors import TierError
 from proxy.tiers.redis import RedisTier
 from proxy.tiers.redisclient import Access, Tls
+from proxy.tiers.redisleases import RedisLeases
+from proxy.tiers.redislink import RedisLink
+from proxy.tiers.redisnews import RedisLogWatch, RedisNews
 from tests.support.origin import ScriptedOrigin
+from tests.support.ports import Heard
 from tests.support.program import Serving, chat
 from tests.support.servers import RedisServer
 from tests.support.tls import Authority, tls_before
-from tests.tiers.builders import Events, FakeClock, Fold, entry
+from tests.tiers.builders import Events, FakeClock, Fold, entry, redis_tier
 
-RULES = "~reprise:* +@read +@write +@scripting +@connection -@dangerous"
+RULES = "~reprise:* &reprise:* +@read +@write +@scripting +@connection +@pubsub +time -@dangerous"
 """What docs/redis.md says a user needs."""
 
 Make = Callable[..., RedisTier]
@@ -27,9 +31,7 @@ def make(clock: FakeClock, events: Events) -> Make:
     """Builds tiers, not started."""
 
     def build(url: str, access: Access = Access()) -> RedisTier:  # noqa: B008 - it is frozen
-        return RedisTier(
-            url, prefix="reprise", clock=clock, on_event=events, timeout_s=1, access=access
-        )
+        return redis_tier(url, clock, events, "reprise", timeout_s=1, access=access)
 
     return build
 
@@ -78,6 +80,32 @@ async def test_a_user_with_few_rights(guarded: RedisServer, make: Make, clock: F
     await _works(make(f"redis://alice:p%40ss%2Fword@127.0.0.1:{guarded.port}/0"), clock)
 
 
+async def test_a_user_who_may_not_publish(
+    own_server: RedisServer, clock: FakeClock, events: Events
+) -> None:
+    """Loses the messages alone: entries, log and leases work, and it is said what is missing."""
+    own_server.kill()
+    rules = RULES.replace("&reprise:*", "resetchannels").split()
+    own_server.start("--user", "alice", "on", ">secret", *rules)
+    heard = Heard()
+    link = RedisLink(f"redis://alice:secret@127.0.0.1:{own_server.port}/0")
+    news = RedisNews(link, prefix="reprise", observer=heard)
+    tier = RedisTier(link, prefix="reprise", clock=clock, on_event=events)
+    leases = RedisLeases(link, news, prefix="reprise")
+    await tier.start()
+    lease = await leases.take("key", 0.2)
+    assert lease is not None
+
+    assert not await leases.wait("key", 9)  # it is not told, and looks when the lease has lapsed
+    assert not await RedisLogWatch(news).wait(0.01)
+
+    await leases.release(lease)
+    await _works(tier, clock)
+
+    assert "channel" in str(heard.events[0])
+    assert heard.names == ["redis_news_lost"]
+
+
 @pytest.mark.parametrize(
     ("login", "reason"),
     [
@@ -96,7 +124,7 @@ async def test_a_user_without_rights_to_the_keys(
 ) -> None:
     """Another prefix than the user's is a TierError, in Redis's own words."""
     url = f"redis://alice:p%40ss%2Fword@127.0.0.1:{guarded.port}/0"
-    tier = RedisTier(url, prefix="other", clock=clock, on_event=events)
+    tier = redis_tier(url, clock, events, "other")
     await tier.start()
     with pytest.raises(TierError, match=r"redis: .*permissions to access"):
         await tier.get("s", "k")

@@ -16,7 +16,7 @@ from tests.support.program import Serving, chat
 from tests.support.servers import RedisServer, SentinelServer, free_port
 from tests.support.tls import Authority, tls_before
 from tests.support.waiting import until, until_async
-from tests.tiers.builders import Events, FakeClock, entry
+from tests.tiers.builders import Events, FakeClock, entry, redis_tier
 
 FAILOVER_S = 15.0
 """The sentinels need most of it: 0.3 s to miss the master, the rest to agree and to promote."""
@@ -74,7 +74,7 @@ def _tier(
     events: Events,
     access: Access = Access(),  # noqa: B008 - it is frozen
 ) -> RedisTier:
-    return RedisTier(url, prefix="p", clock=clock, on_event=events, timeout_s=1, access=access)
+    return redis_tier(url, clock, events, timeout_s=1, access=access)
 
 
 @pytest.mark.parametrize("fault", ["killed", "hangs", "planned"])

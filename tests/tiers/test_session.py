@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.model import ALL_TENANTS, Answer, Caller, Entry, Selector
+from proxy.core.changes import ALL_TENANTS, Selector
+from proxy.core.model import Answer, Caller, Entry
 from proxy.ports import SessionTier
-from proxy.tiers.session import MemoryTier, size_of
+from proxy.tiers.session import REMEMBERED, MemoryTier, Removals, size_of
 from tests.tiers.builders import FakeClock, entry, scope
 
 ANN = Caller("acme", "ann")
@@ -269,6 +270,70 @@ def test_it_agrees_with_a_plain_dict(script: list[tuple[str, int, Caller]]) -> N
             case _:
                 assert tier.get(caller, made.id) is model.get((caller, made.id))
         _check_whole(tier)
+
+
+def test_what_was_removed_while_it_was_read_does_not_come_back(
+    make: Make, clock: FakeClock
+) -> None:
+    """An entry read elsewhere before its removal, and kept here after it, would be served on."""
+    tier = make()
+    made, other = entry("q", clock), entry("other", clock)
+    began = clock()
+    clock.now += 1
+    tier.drop([made.id])
+    clock.now += 1
+    tier.put(ANN, made, read_at=began)
+    tier.put(ANN, other, read_at=began)
+
+    assert tier.get(ANN, made.id) is None
+    assert tier.get(ANN, other.id) is other
+
+    tier.put(ANN, made, read_at=clock())
+
+    assert tier.get(ANN, made.id) is made
+
+
+def test_a_purge_removes_what_is_being_read(make: Make, clock: FakeClock) -> None:
+    """Nobody knows whether it was meant: it is read again."""
+    tier = make()
+    made = entry("q", clock)
+    tier.purge(Selector("acme", tags=("a",)))
+    tier.put(ANN, made, read_at=clock())
+
+    assert tier.get(ANN, made.id) is None
+
+
+def test_a_renewed_entry_leaves_every_session(make: Make, clock: FakeClock) -> None:
+    """But for those that have the new answer; an old one that is being read does not come back."""
+    tier = make()
+    old = entry("q", clock)
+    clock.now += 1
+    new = replace(old, created_at=clock())
+    tier.put(ANN, old)
+    tier.put(BOB, new)
+
+    assert tier.renew(old.id, new.created_at) == 1
+    assert tier.get(ANN, old.id) is None
+    assert tier.get(BOB, old.id) is new
+
+    tier.put(ANN, old, read_at=old.created_at)
+    assert tier.get(ANN, old.id) is None
+    tier.put(ANN, new, read_at=old.created_at)
+    assert tier.get(ANN, old.id) is new
+    assert tier.renew("unknown", 1.0) == 0
+
+
+def test_removals_are_remembered_in_bounds(clock: FakeClock) -> None:
+    """Of those pushed out only the time is known: what was read before counts as removed."""
+    removals = Removals()
+    made, other = entry("q", clock), entry("other", clock)
+    removals.note([made.id], 1.0)
+    removals.note([f"id{number}" for number in range(REMEMBERED)], 2.0)
+
+    assert removals.may_have_met(made, 1.0)
+    assert removals.may_have_met(other, 1.0)
+    assert not removals.may_have_met(made, 1.5)
+    assert len(removals._at) == REMEMBERED
 
 
 def test_the_byte_count_is_about_what_the_process_pays(clock: FakeClock) -> None:

@@ -10,17 +10,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.core.model import ALL_TENANTS, Added, Answer, Entry, Selector
+from proxy.core.changes import ALL_TENANTS, Added, Selector
+from proxy.core.model import Answer, Entry
 from proxy.errors import TierError
 from proxy.ports import SharedTier
 from proxy.tiers.redis import RedisTier
+from proxy.tiers.redislink import RedisLink
 from proxy.tiers.sqlite import SqliteTier
 from tests.tiers.builders import Events, FakeClock, Fold, added, entry, scope
+from tests.tiers.conftest import REDIS, redis_at
 
 Make = Callable[..., SharedTier]
 
 
-@pytest.fixture(params=["sqlite", "redis", "sentinel"])
+@pytest.fixture(params=["sqlite", *REDIS])
 def make(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, events: Events) -> Make:
     """Builds tiers, not started, that all open one store; `where` names another store."""
     if request.param == "sqlite":
@@ -30,14 +33,12 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, event
             return SqliteTier(path, clock=clock, on_event=events, **options)
 
         return sqlite
-    server = request.getfixturevalue("redis_server")
-    server.ask("FLUSHALL")
-    url = server.url
-    if request.param == "sentinel":
-        url = f"redis+sentinel://127.0.0.1:{request.getfixturevalue('sentinel_server').port}/main"
+    url = redis_at(request, request.param)
 
     def redis(where: str = "cache", **options: Any) -> SharedTier:
-        return RedisTier(url, prefix=where, clock=clock, on_event=events, **options)
+        return RedisTier(
+            RedisLink(url, timeout_s=20), prefix=where, clock=clock, on_event=events, **options
+        )
 
     return redis
 

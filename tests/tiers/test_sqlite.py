@@ -7,14 +7,18 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from proxy.core.model import ALL_TENANTS, Answer, Selector
+from proxy.core.changes import ALL_TENANTS, Selector
+from proxy.core.model import Answer
 from proxy.errors import TierError
 from proxy.tiers.sqlite import ENCODE_INLINE, SqliteTier
+from proxy.tiers.sqliteleases import KEPT_S
+from proxy.tiers.sqlitewaiting import SqliteLeases
 from tests.tiers.builders import Events, FakeClock, Fold, entry, scope
 
 WRITER = """
@@ -128,13 +132,62 @@ async def test_a_newer_schema_is_refused(path: Path, tier: SqliteTier) -> None:
     """An older program does not touch a newer program's file."""
     await tier.close()
     with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     database.close()
 
-    with pytest.raises(TierError, match="schema 2, this program 1"):
+    with pytest.raises(TierError, match="schema 3, this program 2"):
         await tier.start()
     with pytest.raises(TierError, match="not open"):
         await tier.get("s", "k")
+
+
+async def test_an_older_schema_is_brought_up_to_date(path: Path, clock: FakeClock) -> None:
+    """In place: its entries and its log are what they were, and leases are to be had."""
+    events = Events()
+    tier = SqliteTier(path, clock=clock, on_event=events)
+    await tier.start()
+    made = entry("q", clock)
+    await tier.put(made)
+    reader = Fold(tier)
+    await reader.catch_up()
+    await tier.close()
+    with sqlite3.connect(path) as database:
+        database.execute("DROP TABLE leases")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    await tier.start()
+    leases = SqliteLeases(tier, clock=time.time)
+
+    assert await tier.get(made.scope, made.id) == made
+    assert not (await tier.changes(reader.position, 10)).reset
+    assert await leases.take("key", 10) is not None
+
+    await tier.close()
+
+
+async def test_leases_that_are_long_over_are_forgotten(tier: SqliteTier, clock: FakeClock) -> None:
+    """The table does not grow with every question that was ever asked; live ones stay."""
+    leases = SqliteLeases(tier, clock=clock)
+    lapsed = await leases.take("lapsed", 1)
+    released = await leases.take("released", 1)
+    assert lapsed is not None
+    assert released is not None
+    await leases.release(released)
+    clock.now += KEPT_S / 2
+    await tier.expire(clock())
+    assert await _lease_keys(tier) == {"lapsed", "released"}
+    clock.now += KEPT_S
+    held = await leases.take("held", 1)
+    await tier.expire(clock())
+
+    assert held is not None
+    assert held.token > lapsed.token
+    assert await _lease_keys(tier) == {"held"}
+
+
+async def _lease_keys(tier: SqliteTier) -> set[str]:
+    rows = await tier.ask(lambda file: file._db.execute("SELECT key FROM leases").fetchall())
+    return {key for (key,) in rows}
 
 
 async def test_what_is_no_database_is_refused(path: Path, tier: SqliteTier) -> None:
@@ -186,8 +239,8 @@ async def test_a_full_disk_is_a_tier_error(tier: SqliteTier, clock: FakeClock) -
     """What does not fit fails whole; what was stored is served; once there is room, all is well."""
     made = entry("q", clock)
     await tier.put(made)
-    pages = await tier._ask(lambda file: file._db.execute("PRAGMA page_count").fetchone()[0])
-    await tier._ask(lambda file: file._db.execute(f"PRAGMA max_page_count = {pages}").fetchall())
+    pages = await tier.ask(lambda file: file._db.execute("PRAGMA page_count").fetchone()[0])
+    await tier.ask(lambda file: file._db.execute(f"PRAGMA max_page_count = {pages}").fetchall())
     large = entry("large", clock, answer=Answer(os.urandom(ENCODE_INLINE * 4)))
 
     with pytest.raises(TierError, match="full"):
@@ -195,7 +248,7 @@ async def test_a_full_disk_is_a_tier_error(tier: SqliteTier, clock: FakeClock) -
     assert await tier.get(made.scope, made.id) == made
     assert await tier.get(large.scope, large.id) is None
 
-    await tier._ask(lambda file: file._db.execute("PRAGMA max_page_count = 100000").fetchall())
+    await tier.ask(lambda file: file._db.execute("PRAGMA max_page_count = 100000").fetchall())
     await tier.put(large)
     reader = Fold(tier)
     await reader.catch_up()

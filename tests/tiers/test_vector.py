@@ -1,23 +1,32 @@
 """The contract of a VectorTier; every implementation is a parameter of `make`."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.core.model import Added, Changes, Removed, Vector
+from proxy.core.changes import Added, Changes, Removed
 from proxy.errors import TierError
 from proxy.ports import VectorTier
 from proxy.tiers.faiss import FaissTier
 from tests.tiers.builders import DIMENSION, EMBEDDER, Events, FakeClock, unit
+from tests.tiers.conftest import redis_at
+from tests.tiers.fedvectorsets import vector_sets
+
+if TYPE_CHECKING:
+    from proxy.core.model import Vector
 
 Make = Callable[..., VectorTier]
+
+NEAR = 5e-4
+"""How far a similarity may be from the cosine: vectors are kept in half precision."""
 
 
 def change(number: int, where: str = "s", until: float = 1e12, **fields: Any) -> Added:
@@ -29,20 +38,28 @@ def fold(*items: Added | Removed, position: str = "1", reset: bool = False) -> C
     return Changes(items, position, reset=reset)
 
 
-@pytest.fixture(params=[FaissTier])
+@pytest.fixture(params=["faiss", "faiss-signs", "redis", "cluster"])
 def make(request: pytest.FixtureRequest, clock: FakeClock, events: Events, tmp_path: Path) -> Make:
+    """Builds tiers; those of one test share the index at `path`, and None gives each its own."""
+
     def build(**options: Any) -> VectorTier:
         plain = {
             "path": tmp_path / "index.snapshot",
             "embedder": EMBEDDER,
             "dimension": DIMENSION,
-            "max_entries": 10_000,
             "clock": clock,
             "on_event": events,
         }
-        tier: VectorTier = request.param(**{**plain, **options})
-        return tier
+        chosen = {**plain, **options}
+        if request.param in {"faiss", "faiss-signs"}:
+            exact_up_to = 4000 if request.param == "faiss" else 1
+            return FaissTier(**{"max_entries": 50_000, "exact_up_to": exact_up_to, **chosen})
+        prefix = tmp_path.name if chosen.pop("path") else secrets.token_hex(8)
+        return vector_sets(
+            url, chosen.pop("clock"), chosen.pop("on_event"), prefix=prefix, **chosen
+        )
 
+    url = "" if request.param.startswith("faiss") else redis_at(request, request.param)
     return build
 
 
@@ -65,7 +82,7 @@ async def test_neighbours_come_best_first(tier: VectorTier) -> None:
     assert [one.entry_id for one in found] == sorted(cosines, key=lambda id_: -cosines[id_])[:4]
     assert found[0].question == "question 3"
     assert [one.similarity for one in found] == pytest.approx(
-        [cosines[one.entry_id] for one in found], abs=1e-6
+        [cosines[one.entry_id] for one in found], abs=NEAR
     )
     assert len(await tier.search("s", query, 99)) == 30
 
@@ -79,8 +96,8 @@ async def test_a_cosine_is_never_over_one(tier: VectorTier) -> None:
             *await tier.search("s", -unit(number), 200),
         ]
 
-        assert found[0].similarity == pytest.approx(1.0, abs=1e-6)
-        assert found[-1].similarity == pytest.approx(-1.0, abs=1e-6)
+        assert found[0].similarity == pytest.approx(1.0, abs=NEAR)
+        assert found[-1].similarity == pytest.approx(-1.0, abs=NEAR)
         assert all(-1.0 <= one.similarity <= 1.0 for one in found)
 
 
@@ -89,8 +106,7 @@ async def test_a_scope_is_a_wall(tier: VectorTier) -> None:
     await tier.apply(fold(change(1, "mine"), change(1, "theirs", id="other"), change(2, "mine")))
 
     assert {one.entry_id for one in await tier.search("mine", unit(1), 9)} == {"id1", "id2"}
-    assert await tier.search("nobody's", unit(1), 9) == ()
-    assert tier.stats()["scopes"] == 2
+    assert list(await tier.search("nobody's", unit(1), 9)) == []
 
 
 async def test_nothing_is_asked_for(tier: VectorTier) -> None:
@@ -109,7 +125,6 @@ async def test_what_is_removed_is_not_found(tier: VectorTier) -> None:
     await tier.apply(fold(Removed("id2")))
 
     assert list(await tier.search("s", unit(1), 9)) == []
-    assert tier.stats()["scopes"] == 0
     assert tier.stats()["entries"] == 0
 
 
@@ -121,24 +136,8 @@ async def test_an_id_is_held_once(tier: VectorTier) -> None:
 
     assert list(await tier.search("s", unit(1), 9)) == []
     assert found.question == "new"
-    assert found.similarity == pytest.approx(1.0, abs=1e-6)
+    assert found.similarity == pytest.approx(1.0, abs=NEAR)
     assert tier.stats()["entries"] == 1
-
-
-async def test_a_removed_ones_place_is_used_again(tier: VectorTier) -> None:
-    """Replacing entries for ever does not make the index grow, nor mix any up."""
-    await tier.apply(fold(*(change(n) for n in range(100))))
-    size = tier.stats()["bytes"]
-    for round_ in range(1, 30):
-        gone = [Removed(f"id{n}") for n in range((round_ - 1) * 100, round_ * 100)]
-        came = [change(n) for n in range(round_ * 100, (round_ + 1) * 100)]
-        await tier.apply(fold(*gone, *came))
-
-    assert tier.stats()["bytes"] < size * 1.2
-    for number in range(2900, 3000):
-        (best,) = await tier.search("s", unit(number), 1)
-
-        assert best.entry_id == f"id{number}"
 
 
 async def test_what_is_past_its_time_is_skipped(tier: VectorTier, clock: FakeClock) -> None:
@@ -185,20 +184,6 @@ async def test_a_query_that_is_no_number_finds_nothing(tier: VectorTier) -> None
     assert list(await tier.search("s", np.full(DIMENSION, np.nan, np.float32), 3)) == []
 
 
-async def test_the_oldest_makes_room(make: Make, events: Events) -> None:
-    """At the bound the one added longest ago goes; it is counted, and said once."""
-    tier = make(max_entries=3)
-    await tier.start()
-    await tier.apply(fold(change(1), change(2), change(3), change(1)))
-    await tier.apply(fold(change(4), change(5)))
-    found = await tier.search("s", unit(1), 9)
-    await tier.close()
-
-    assert {one.entry_id for one in found} == {"id1", "id4", "id5"}
-    assert tier.stats()["evicted"] == 2
-    assert events.heard == [("index_full", {"max_entries": 3})]
-
-
 async def test_a_reset_forgets_all_before_it(tier: VectorTier) -> None:
     """What comes with it is what there is."""
     await tier.apply(fold(change(1), change(2), position="5"))
@@ -232,14 +217,13 @@ async def test_a_snapshot_is_taken_up(make: Make, clock: FakeClock) -> None:
 
     assert [await two.search(f"s{n % 7}", unit(n), 5) for n in range(50)] == expected
     assert two.position == "6"
-    assert two.stats()["entries"] == 2499
 
     await two.close()
 
 
 async def test_searches_while_it_changes_are_right(make: Make) -> None:
     """Small and large scopes, adding, removing and growing: each answer fits its question."""
-    tier = make(dimension=64, max_entries=50_000)
+    tier = make(dimension=64)
     await tier.start()
     vectors: dict[str, Vector] = {}
     rng = np.random.default_rng(7)
@@ -253,7 +237,7 @@ async def test_searches_while_it_changes_are_right(make: Make) -> None:
         return Added(f"id{number}", where, f"question {number}", vector, EMBEDDER, 1e12)
 
     async def change_it() -> None:
-        for start in range(0, 24_000, 800):
+        for start in range(0, 24_000 if isinstance(tier, FaissTier) else 2400, 800):
             came = [made(n) for n in range(start, start + 800)]
             gone = [Removed(f"id{n}") for n in range(start - 400, start - 200)]
             await tier.apply(fold(*came, *gone))
@@ -264,7 +248,7 @@ async def test_searches_while_it_changes_are_right(make: Make) -> None:
             for one in await tier.search(where, query, 5):
                 assert one.question == one.entry_id.replace("id", "question ")
                 assert one.similarity == pytest.approx(
-                    float(vectors[one.entry_id] @ query), abs=1e-5
+                    float(vectors[one.entry_id] @ query), abs=NEAR
                 )
             asked += 1
             await asyncio.sleep(0)

@@ -10,7 +10,10 @@ import pytest
 from tests.support.origin import Gate, ScriptedOrigin
 from tests.support.program import Served, Serving, chat
 
+SSE = (("content-type", "text/event-stream"),)
 MESSAGES: list[Any] = [{"role": "user", "content": "What is a cache?"}]
+SAID = b'data: {"id": "c", "choices": [{"index": 0, "delta": {"content": "It is"}}]}\n\n'
+DONE = b"data: [DONE]\n\n"
 
 
 @pytest.fixture
@@ -49,11 +52,26 @@ async def test_chunks_pass_at_once(sdk: openai.AsyncOpenAI, origin: ScriptedOrig
         ({"break_at": 1000}, 5),
         ({"done": False}, 5),
         ({"done": False, "odd": True}, 5),
-        ({"pieces": (b"data: {}\n\n",), "headers": (("content-type", "text/event-stream"),)}, 0),
-        ({"pieces": (), "headers": (("content-type", "text/event-stream"),)}, 0),
+        ({"pieces": (b"data: {}\n\n",), "headers": SSE}, 0),
+        ({"pieces": (), "headers": SSE}, 0),
+        ({"pieces": (b"data: {}\n\n", b"data: [DONE]\n\n"), "headers": SSE}, 0),
+        ({"pieces": (SAID, DONE), "headers": SSE}, 1),
+        ({"pieces": (SAID,), "headers": SSE}, 1),
         ({"error_frame": True}, 5),
     ],
-    ids=["cut", "cut at once", "cut at its end", "no end", "odd", "no choice", "empty", "error"],
+    ids=[
+        "cut",
+        "cut at once",
+        "cut at its end",
+        "no end",
+        "odd",
+        "no choice",
+        "empty",
+        "unfinished",
+        "no finish reason",
+        "no finish reason and no end",
+        "error",
+    ],
 )
 async def test_a_broken_stream_is_seen_to_be_broken(
     proxy: Served, origin: ScriptedOrigin, act: dict[str, Any], least: int
@@ -71,6 +89,40 @@ async def test_a_broken_stream_is_seen_to_be_broken(
     got = await proxy.post(chat())
 
     assert len(chunks) >= least
+    assert (origin.calls, got.cache) == (2, "MISS")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        {"break_at": 3},
+        {"done": False},
+        {"pieces": (SAID, DONE), "headers": SSE},
+        {"pieces": (SAID,), "headers": SSE},
+        {"error_frame": True},
+    ],
+    ids=["cut", "no end", "no finish reason", "no finish reason and no end", "error"],
+)
+async def test_the_sync_sdk_sees_it_too(
+    proxy: Served, origin: ScriptedOrigin, act: dict[str, Any]
+) -> None:
+    """The SDK without a loop raises as well, after what had come; nothing is stored."""
+    origin.then(**act)
+    chunks: list[Any] = []
+
+    def read_all() -> None:
+        with (
+            proxy.sync_sdk() as client,
+            client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True) as got,
+        ):
+            for chunk in got:
+                chunks.append(chunk)  # noqa: PERF402 - an error must not lose what came before it
+
+    with pytest.raises(openai.APIError):
+        await asyncio.to_thread(read_all)
+    got = await proxy.post(chat())
+
+    assert chunks
     assert (origin.calls, got.cache) == (2, "MISS")
 
 

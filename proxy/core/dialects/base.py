@@ -31,6 +31,7 @@ class Reading:
         include_usage: The caller wants the usage chunk of a stream.
         exact_only: Why no other question's answer may serve; None when one may.
         bypass: Why the cache must not touch this request; None when it may.
+        is_stored: The origin is asked to keep the answer, where a caller may go on from it.
         talk: The conversation without its instructions, the question last; empty where some turn
             is more than plain text.
     """
@@ -41,15 +42,25 @@ class Reading:
     include_usage: bool = False
     exact_only: str | None = None
     bypass: str | None = None
+    is_stored: bool = False
     talk: tuple[Turn, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """The id and the time (seconds since the epoch) that one replay carries."""
+    """What one replay has of its own.
+
+    Attributes:
+        id: The answer's id.
+        created: Its time, seconds since the epoch.
+        echoed: What the answer repeats of its caller's request, and is no part of the key.
+        is_padded: Its events keep the padding that hides how long each piece of text is.
+    """
 
     id: str
     created: int
+    echoed: Json = field(default_factory=dict)
+    is_padded: bool = True
 
 
 class Progress(Protocol):
@@ -85,7 +96,7 @@ class Dialect(Protocol):
 
     @property
     def end_marker(self) -> bytes:
-        """The payload that ends a stream."""
+        """The payload that ends a stream; empty where the last event says so itself."""
         ...
 
     def read(self, body: Json, *, tenant: str, namespace: str, extra: Mapping[str, str]) -> Reading:
@@ -94,6 +105,10 @@ class Dialect(Protocol):
 
     def with_usage(self, body: Json) -> bytes | None:
         """The request, asking for usage as well; None when it does, or cannot."""
+        ...
+
+    def name_of(self, frame: bytes) -> str:
+        """The `event:` field that a payload is sent with; "" for none."""
         ...
 
     def watch(self) -> Progress:
@@ -116,6 +131,10 @@ class Dialect(Protocol):
         """Whether a payload tells the usage and nothing else."""
         ...
 
+    def is_answer(self, answer: Json) -> bool:
+        """Whether a JSON object has the shape of this API's answers."""
+        ...
+
     def facts(self, answer: Json) -> AnswerFacts:
         """What decides whether an answer may be kept."""
         ...
@@ -132,10 +151,10 @@ class Dialect(Protocol):
         """What each choice says to the caller, to be compared; None where one calls a tool."""
         ...
 
-    def stamp(self, token: str, created: int) -> Stamp:
-        """A replay's id in this API's form, from a random hex token."""
+    def stamp(self, token: str, created: int, body: Json) -> Stamp:
+        """What a replay of an answer to this request has of its own; the token is random hex."""
         ...
 
     def refresh(self, payload: bytes, stamp: Stamp) -> bytes:
-        """A body or frame with the replay's id and time where it has such fields."""
+        """A body or frame with what the stamp says, where it has such fields."""
         ...

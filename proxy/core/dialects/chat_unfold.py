@@ -7,65 +7,28 @@ usage. What is not text comes whole, with the first chunk of its choice or of th
 from collections.abc import Iterator
 from typing import Final
 
-from proxy.core.canonical import dumps
+from proxy.core.dialects import chunks
 from proxy.core.dialects.base import Json
 from proxy.core.dialects.pieces import by_tokens, words
 
 TEXTS: Final = ("reasoning_content", "reasoning", "content", "refusal")
 """What a message says, in the order in which it is streamed."""
 
-CHUNK_ONLY: Final = frozenset({"choices", "object", "obfuscation"})
-"""What a chunk has its own of. Padding against reading a stream by its packet sizes is no part of
-the answer."""
+STREAMED: Final = frozenset({"logprobs", "token_ids"})
+"""Fields of a choice that a stream tells piece by piece; vLLM's are the tokens it wrote."""
 
 _CHUNK: Final = "chat.completion.chunk"
 _LOGPROBS: Final = ("content", "refusal")
 
 
 def unfold(answer: Json, *, include_usage: bool) -> list[bytes]:
-    """The answer as OpenAI streams it: role, text in words, tool calls, finish; then the usage.
-
-    Fields that nobody knows come with every chunk; lists and objects, which may be large, with the
-    first and the last.
-    """
-    head = _head(answer)
-    if include_usage and "usage" in answer:
-        head["usage"] = None
-    chunks = [
-        {**head, "choices": [part]}
-        for position, choice in enumerate(answer.get("choices") or ())
-        if isinstance(choice, dict)
-        for part in _parts(choice, position)
-    ]
-    if include_usage and answer.get("usage") is not None:
-        chunks.append({**head, "choices": [], "usage": answer["usage"]})
-    chunks = chunks or [{**head, "choices": []}]
-    heavy = {
-        name: value
-        for name, value in answer.items()
-        if name not in head and name not in CHUNK_ONLY and name != "usage"
-    }
-    chunks[0].update(heavy)
-    chunks[-1].update(heavy)
-    return [dumps(chunk) for chunk in chunks]
-
-
-def _head(answer: Json) -> Json:
-    """What every chunk carries."""
-    told = CHUNK_ONLY | {"usage"}
-    light = {
-        name: value
-        for name, value in answer.items()
-        if name not in told and not isinstance(value, dict | list)
-    }
-    return {**light, "object": _CHUNK}
+    """The answer as OpenAI streams it: role, text in words, tool calls, finish; then the usage."""
+    return chunks.unfold(answer, _CHUNK, _parts, include_usage=include_usage)
 
 
 def usage_frame(answer: Json) -> bytes | None:
     """The chunk that tells the usage, after all others; None when it is not known."""
-    if answer.get("usage") is None:
-        return None
-    return dumps({**_head(answer), "choices": [], "usage": answer["usage"]})
+    return chunks.usage_frame(answer, _CHUNK)
 
 
 def _parts(choice: Json, position: int) -> Iterator[Json]:
@@ -75,10 +38,11 @@ def _parts(choice: Json, position: int) -> Iterator[Json]:
     told: Json = {name: None for name in ("logprobs", "finish_reason") if name in choice}
     known = {"index", "message", *told}
     extra = {name: value for name, value in choice.items() if name not in known}
+    once = {name: extra.pop(name) for name in STREAMED & extra.keys()}
     begin: Json = {"index": choice.get("index", position)}
     texts = list(_texts(message, choice.get("logprobs")))
     carried = any(logprobs is not None for _, logprobs in texts)
-    yield {**begin, "delta": _opening(message), **told, **extra}
+    yield {**begin, "delta": _opening(message), **told, **extra, **once}
     if not carried and choice.get("logprobs") is not None:
         # Not in the opening chunk: the official accumulator counts that one's twice.
         yield {**begin, "delta": {}, **told, "logprobs": choice["logprobs"]}
@@ -142,10 +106,20 @@ def _calls(message: Json) -> Iterator[Json]:
         return
     for index, call in enumerate(calls):
         function = call.get("function")
-        if not isinstance(function, dict) or not _has_arguments(function):
-            yield {"tool_calls": [{**call, "index": index}]}
+        rest = {name: value for name, value in call.items() if name != "index"}
+        if _is_numbered(call, index):  # as Mistral streams it: whole, its index last
+            yield {"tool_calls": [{**rest, "index": index}]}
             continue
-        head = {**call, "index": index, "function": {**function, "arguments": ""}}
+        if not isinstance(function, dict) or not _has_arguments(function):
+            yield {"tool_calls": [{"index": index, **rest}]}
+            continue
+        head = {"index": index, **rest, "function": {**function, "arguments": ""}}
         yield {"tool_calls": [head]}
         for text in words(function["arguments"]):
             yield {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
+
+
+def _is_numbered(call: Json, index: int) -> bool:
+    """Whether a call says itself which one it is."""
+    own = call.get("index")
+    return type(own) is int and own == index

@@ -4,7 +4,8 @@ Rules of the file, which are those of the official SDK's accumulator but for the
 
 - Text is joined, lists of indexed parts merge by index, other lists are extended, objects merge
   field by field; numbers and flags are replaced. So a field that nobody knows survives.
-- `null` never overwrites a value.
+- `null` never overwrites a value, nor does an empty text one that is told and not streamed: Azure's
+  filters send chunks in which the model is "".
 - Ids, types, roles and formats are whole wherever they stand, and a name that comes again is the
   same name: some origins repeat them in every chunk.
 - What cannot be merged is refused, not guessed: TypeError.
@@ -26,7 +27,7 @@ def settle(whole: Json, fields: Iterable[tuple[str, Any]]) -> None:
         known = whole.get(name)
         if isinstance(value, dict) and isinstance(known, dict):
             whole[name] = known | value
-        elif value is not None or name not in whole:
+        elif name not in whole or not (value is None or (value == "" and isinstance(known, str))):
             whole[name] = value
 
 
@@ -63,7 +64,38 @@ def _join_item(whole: list[Any], item: Any) -> None:  # noqa: ANN401 - JSON is a
     """An indexed part merges with its like; anything else is one more item."""
     if isinstance(item, dict) and isinstance(item.get("index"), int):
         for other in whole:
-            if isinstance(other, dict) and other.get("index") == item["index"]:
+            if isinstance(other, dict) and _is_like(other, item):
                 merge(other, item)
                 return
     whole.append(item)
+
+
+def _is_like(one: Json, other: Json) -> bool:
+    """Whether two parts are of one: OpenRouter numbers a thought and its signature alike."""
+    types = {part["type"] for part in (one, other) if part.get("type")}
+    return one.get("index") == other["index"] and len(types) <= 1
+
+
+_GROWING: Final = {"text": "text", "thinking": "thinking"}
+"""Types of a content's parts that are streamed in pieces, and the field that grows."""
+
+
+def go_on(parts: list[Any], more: list[Any]) -> None:
+    """Content in parts goes on: what is of the last part's type is more of that part.
+
+    Mistral's models that think stream so. Parts that came together are apart.
+    """
+    if not parts or not more or not _is_more(parts[-1], more[0]):
+        parts.extend(more)
+        return
+    last, first = parts[-1], dict(more[0])
+    field = _GROWING[last["type"]]
+    if isinstance(last.get(field), list) and isinstance(first.get(field), list):
+        go_on(last[field], first.pop(field))
+    merge(last, first)
+    parts.extend(more[1:])
+
+
+def _is_more(last: Any, item: Any) -> bool:  # noqa: ANN401 - JSON is anything
+    is_pair = isinstance(last, dict) and isinstance(item, dict)
+    return is_pair and last.get("type") == item.get("type") and last.get("type") in _GROWING

@@ -11,7 +11,8 @@ from openai.types.chat.completion_create_params import (
 )
 
 from proxy.core.dialects.chat import Chat
-from proxy.core.dialects.chat_parameters import TABLE, Part
+from proxy.core.dialects.chat_parameters import TABLE
+from proxy.core.dialects.parameters import Part
 from tests.core.builders import Json, chat, json_values, read, texts
 
 KEYED = sorted(name for name, row in TABLE.items() if row.part is not Part.NOT_IN_KEY)
@@ -161,6 +162,31 @@ def test_the_question_is_not_scope() -> None:
 
     assert one.scope.id == other.scope.id
     assert one.scope.key(one.question) != other.scope.key(other.question)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+        {"type": "image_url", "image_url": {"url": "https://a.b/c.png", "detail": "low"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:;base64,AAAA"}},
+        {"type": "video_url", "video_url": {"url": "https://a.b/c.mp4"}},
+    ],
+)
+def test_what_is_shown_is_exact_and_what_is_asked_is_not(shown: Json) -> None:
+    """Two questions about one image share a scope; one about two images has two."""
+
+    def seen(text: str, other: str = "") -> Json:
+        kind = shown["type"]
+        part = {**shown, kind: {**shown[kind], "x": other}} if other else shown
+        return talk(asked([{"type": "text", "text": text}, part]))
+
+    one = read(seen("What is it?"))
+
+    assert one.question == "What is it?"
+    assert one.scope.id == scope(seen("What is this?"))
+    assert one.scope.id != scope(seen("What is it?", other="y"))
+    assert (one.exact_only, one.bypass) == (None, None)
 
 
 def test_parts_are_not_run_together() -> None:

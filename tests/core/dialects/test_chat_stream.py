@@ -1,30 +1,68 @@
-import json
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.core.canonical import dumps
 from proxy.core.dialects.base import Stamp, UnreadableFrameError
-from proxy.core.dialects.chat_stream import (
-    ChatProgress,
-    facts,
-    fold,
-    is_usage_frame,
-    refresh,
-    text_of,
-    usage_of,
-)
-from proxy.core.model import Usage
-from tests.core.builders import Json, json_values
+from proxy.core.dialects.chat import Chat
+from proxy.core.dialects.chat_stream import fold
+from proxy.core.dialects.stamping import refresh
+from proxy.core.stream import Recorder
+from tests.core.builders import Json
+from tests.core.dialects.chat_answers import frames, progress, said
+from tests.core.dialects.chat_streams import streamed, told
 
 
-def frames(*deltas: Json, **more: Any) -> list[bytes]:
-    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", **more}
-    parts = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
-    end = {"index": 0, "delta": {}, "finish_reason": "stop"}
-    return [orjson.dumps({**head, "choices": [part]}) for part in [*parts, end]]
+@settings(deadline=None)
+@given(streamed())
+def test_however_an_origin_cuts_it_the_answer_is_the_same(found: tuple[Json, list[Json]]) -> None:
+    """Texts cut anywhere, choices and parallel calls interleaved, what is unknown kept."""
+    answer, chunks = found
+
+    assert fold(map(dumps, chunks)) == answer
+
+
+def wire(chunks: list[Json], ending: bytes) -> bytes:
+    """The chunks as bytes, with comments, and whichever line ending."""
+    lines = [b": alive", b""]
+    for chunk in chunks:
+        lines += [b"event: message", b"data: " + dumps(chunk), b""]
+    return ending.join([*lines, b"data: [DONE]", b"", b""])
+
+
+@settings(deadline=None)
+@given(streamed(), st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(0, 5000)))
+def test_however_the_bytes_are_cut_the_answer_is_the_same(
+    found: tuple[Json, list[Json]], ending: bytes, places: list[int]
+) -> None:
+    """Inside a character, a line ending or a field."""
+    answer, chunks = found
+    whole = wire(chunks, ending)
+    recorder = Recorder(Chat(), 1 << 20)
+    for start, end in pairwise([0, *sorted(place % len(whole) for place in places), len(whole)]):
+        recorder.feed(whole[start:end])
+
+    assert recorder.is_complete
+    assert fold(recorder.frames) == answer
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
+def test_every_place_to_cut_once(ending: bytes) -> None:
+    """Two pieces of one stream, cut at each of its bytes in turn."""
+    answer = said(role="assistant", content="Grüße, 🎉")
+    whole = wire(told(answer, Random(1)), ending)
+    for place in range(len(whole)):
+        recorder = Recorder(Chat(), 1 << 20)
+        recorder.feed(whole[:place])
+        recorder.feed(whole[place:])
+
+        assert recorder.is_complete
+        assert fold(recorder.frames) == answer
 
 
 def test_parallel_tool_calls_are_merged_by_index() -> None:
@@ -90,91 +128,6 @@ def test_what_is_no_chunk_is_refused(frame: bytes) -> None:
     """A stream that carries an error, or something else, has no answer."""
     with pytest.raises(UnreadableFrameError):
         fold([frame])
-
-
-def progress(*payloads: bytes) -> ChatProgress:
-    found = ChatProgress()
-    for payload in payloads:
-        found.feed(payload)
-    return found
-
-
-def test_an_end_needs_a_finish_and_a_marker() -> None:
-    """Either alone is a stream that broke off."""
-    whole = frames({"content": "a"})
-
-    assert progress(*whole, b"[DONE]").is_complete
-    assert not progress(*whole).is_complete
-    assert not progress(*whole[:-1], b"[DONE]").is_complete
-    assert not progress(b"[DONE]").is_complete
-    assert not progress(b'{"error": {}}', *whole, b"[DONE]").is_complete
-    assert not progress(b"garbage", *whole, b"[DONE]").is_complete
-
-
-def test_every_choice_must_finish() -> None:
-    """One of two that finished is half an answer."""
-    one = b'{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
-    two = b'{"choices":[{"index":1,"delta":{"content":"a"},"finish_reason":null}]}'
-
-    assert not progress(two, one, b"[DONE]").is_complete
-    assert not progress(two, one).is_finished
-
-
-def test_a_usage_chunk_is_known() -> None:
-    """It has no choices, and usage."""
-    assert is_usage_frame(b'{"choices":[],"usage":{"total_tokens":1}}')
-    assert not is_usage_frame(b'{"choices":[],"usage":null}')
-    assert not is_usage_frame(b'{"choices":[{"index":0}],"usage":{"total_tokens":1}}')
-    assert not is_usage_frame(b'{"choices":[],"prompt_filter_results":[]}')
-    assert not is_usage_frame(b"[DONE]")
-
-
-def test_refreshing_changes_id_and_time_alone() -> None:
-    """Every other byte stays: large integers, float forms, white space, the order of fields."""
-    body = b'{"id":"old", "object":"o","created": 1,"big":123456789012345678901,"f":1.0,"a":1e-7}'
-
-    assert refresh(body, Stamp("new", 9)) == body.replace(b"old", b"new").replace(b" 1,", b" 9,")
-    assert refresh(b'{"a":1}', Stamp("new", 9)) == b'{"a":1}'
-
-
-@pytest.mark.parametrize(
-    ("message", "empty", "refusal", "tool_calls"),
-    [
-        ({"content": "Yes."}, False, False, False),
-        ({"content": ""}, True, False, False),
-        ({"content": None}, True, False, False),
-        ({"content": None, "tool_calls": [{"id": "a"}]}, False, False, True),
-        ({"content": None, "refusal": "No."}, True, True, False),
-    ],
-)
-def test_facts(message: Json, *, empty: bool, refusal: bool, tool_calls: bool) -> None:
-    """What admission asks of an answer."""
-    found = facts({"choices": [{"message": message, "finish_reason": "stop"}]})
-
-    assert (found.empty, found.refusal, found.tool_calls) == (empty, refusal, tool_calls)
-    assert found.finish == ("stop",)
-
-
-def test_one_empty_choice_makes_an_answer_empty() -> None:
-    """All choices must say something."""
-    choice = {"message": {"content": "a"}, "finish_reason": "stop"}
-
-    assert facts({"choices": [choice, {"message": {}, "finish_reason": "stop"}]}).empty
-    assert facts({"choices": []}).empty
-
-
-def test_usage_is_read() -> None:
-    """As the origin counted it, or not at all."""
-    assert usage_of({"usage": {"prompt_tokens": 3, "completion_tokens": 4}}) == Usage(3, 4)
-    assert usage_of({"usage": None}) is None
-    assert usage_of({"usage": {"prompt_tokens": "3"}}) is None
-
-
-def test_all_text_is_counted() -> None:
-    """What was said, and what was passed to tools."""
-    message = {"content": "a", "tool_calls": [{"function": {"arguments": "{}"}}]}
-
-    assert text_of({"choices": [{"message": message}]}) == "a\n{}"
 
 
 def message(*deltas: Json) -> Json:
@@ -305,7 +258,7 @@ def test_a_large_number_stays_itself() -> None:
     "parts",
     [
         [{"content": "a"}, {"content": [{"type": "text", "text": "b"}]}],
-        [{"content": [{"type": "text"}]}, {"content": [{"type": "text"}]}],
+        [{"content": [{"type": "text"}]}, {"content": {"type": "text"}}],
         [{"x": "a"}, {"x": {"b": 1}}],
         [{"tool_calls": [7]}],
         [{"tool_calls": [{"function": {"arguments": "{}"}, "index": 0}, {"index": "one"}]}, 7],
@@ -318,6 +271,81 @@ def test_what_cannot_be_merged_is_refused(parts: list[Any]) -> None:
         fold(frames(*parts))
 
 
+def text(said: str) -> Json:
+    return {"type": "text", "text": said}
+
+
+def thought(said: str) -> Json:
+    return {"type": "thinking", "thinking": [text(said)]}
+
+
+def test_content_in_parts_goes_on_part_by_part() -> None:
+    """As Mistral's models think and speak, in parts or in plain text."""
+    found = message(
+        {"role": "assistant", "content": ""},
+        {"content": [thought("Fr")]},
+        {"content": [thought("ance.")]},
+        {"content": [text("Pa")]},
+        {"content": "ris"},
+        {"content": ""},
+    )
+
+    assert found["content"] == [thought("France."), text("Paris")]
+
+
+def test_parts_that_came_together_are_apart() -> None:
+    """An origin that sends a whole list at once means what it says."""
+    assert message({"content": [text("a"), text("b")]})["content"] == [text("a"), text("b")]
+
+
+def test_a_calls_own_index_is_kept() -> None:
+    """Last in a call of one part it is the call's own, as with Mistral; else it is the stream's."""
+    function = {"name": "f", "arguments": "{}"}
+    own = {"id": "a", "function": function, "index": 0}
+    stream = {"index": 0, "id": "a", "function": function}
+
+    assert message({"tool_calls": [own]})["tool_calls"] == [own]
+    head = {"id": "a", "function": {**function, "arguments": ""}, "index": 0}
+    piece = {"function": {"arguments": "{}"}, "index": 0}
+    plain = [{"id": "a", "function": function}]
+
+    assert message({"tool_calls": [stream]})["tool_calls"] == plain
+    assert message({"tool_calls": [head]}, {"tool_calls": [piece]})["tool_calls"] == plain
+
+
+def test_custom_tools_are_told_apart_too() -> None:
+    """Calls without an index begin with a name, of a function or of a custom tool."""
+    calls = [{"id": n, "type": "custom", "custom": {"name": "n", "input": n}} for n in "ab"]
+
+    assert message(*({"tool_calls": [call]} for call in calls))["tool_calls"] == calls
+
+
+def test_what_was_said_so_far_is_read_past() -> None:
+    """Perplexity tells it beside each delta."""
+    chunks = [
+        {"choices": [{"index": 0, "delta": {"content": said}, "message": {"content": so_far}}]}
+        for said, so_far in (("a", "a"), ("b", "ab"))
+    ]
+
+    assert fold(map(orjson.dumps, chunks))["choices"] == [
+        {"index": 0, "message": {"content": "ab"}}
+    ]
+
+
+def test_an_empty_model_is_none() -> None:
+    """Azure's filters write chunks of their own, with a model and an id of ""."""
+    assert fold([b'{"model":"m","choices":[]}', b'{"model":"","choices":[]}'])["model"] == "m"
+
+
+def test_token_ids_are_put_end_to_end() -> None:
+    """vLLM tells the tokens it wrote, chunk by chunk."""
+    parts = ([1, 2], [3], None)
+    choices: list[Json] = [{"index": 0, "delta": {}, "token_ids": ids} for ids in parts]
+    chunks = [orjson.dumps({"choices": [choice]}) for choice in choices]
+
+    assert fold(chunks)["choices"][0]["token_ids"] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     "choice", [b'{"index":"0","delta":{}}', b'{"index":true}', b'{"message":{}}', b"7"]
 )
@@ -325,44 +353,3 @@ def test_what_is_no_choice_of_a_stream_is_refused(choice: bytes) -> None:
     """An index is a number, and a whole message is no delta."""
     with pytest.raises(UnreadableFrameError):
         fold([b'{"choices":[' + choice + b"]}"])
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b'{"id":"old","created":1,"service_tier":"flex","model":"m"}',
-        b'{ "id": "old", "object": "o", "created": 1, "model": "m", "service_tier": "flex" }',
-        b'{"id":"old","service_tier":"flex","created":1,"model":"m"}',
-        b'{"model":"m","created":1,"service_tier":null,"id":"old"}',
-    ],
-)
-def test_the_tier_of_the_first_call_is_not_replayed(payload: bytes) -> None:
-    """It says how that call was served and billed. Wherever the fields stand."""
-    found = orjson.loads(refresh(payload, Stamp("new", 9)))
-
-    assert "service_tier" not in found
-    assert (found["id"], found["created"], found["model"]) == ("new", 9, "m")
-
-
-json_objects = st.dictionaries(
-    st.sampled_from(["id", "object", "created", "model", "service_tier", "x", "service_tier2"]),
-    json_values | st.sampled_from(["created", '"id":"a"', "chat.completion"]),
-)
-
-
-separators = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")])
-
-
-@given(json_objects, separators)
-def test_refreshing_by_bytes_is_refreshing_by_parsing(
-    value: Json, separators: tuple[str, str]
-) -> None:
-    """The short way never finds what is not the payload's own id, time or tier."""
-    payload = json.dumps(value, separators=separators).encode()
-    expected = {name: field for name, field in value.items() if name != "service_tier"}
-    if "id" in value:
-        expected["id"] = "new"
-    if "created" in value:
-        expected["created"] = 9
-
-    assert json.loads(refresh(payload, Stamp("new", 9))) == expected

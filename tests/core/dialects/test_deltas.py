@@ -41,6 +41,17 @@ def test_indexed_parts_merge_by_their_index() -> None:
     ]
 
 
+def test_parts_of_one_index_and_two_types_are_two() -> None:
+    """OpenRouter numbers a thought and what is hidden of it alike."""
+    text = {"index": 0, "type": "reasoning.text", "text": "Hm"}
+    hidden = {"index": 0, "type": "reasoning.encrypted", "data": "x"}
+    found: Json = {}
+    for part in (text, hidden, text, {"index": 0, "signature": "s"}):
+        merge(found, {"details": [dict(part)]})
+
+    assert found["details"] == [{**text, "text": "HmHm", "signature": "s"}, hidden]
+
+
 @pytest.mark.parametrize("other", [{"b": 1}, [1], 7, True])
 def test_a_field_that_changes_its_type_is_refused(other: object) -> None:
     """There is no telling what the origin would have said in one piece."""
@@ -51,10 +62,14 @@ def test_a_field_that_changes_its_type_is_refused(other: object) -> None:
 
 
 def test_settling() -> None:
-    """The last value counts, null is none, and objects add up without touching their parts."""
+    """The last value counts, null and "" are none, objects add up without touching their parts."""
     first = {"b": 1}
     whole: Json = {}
-    for fields in ({"a": first, "c": "x", "d": [1]}, {"a": {"e": 2}, "c": None, "d": [2]}):
+    for fields in (
+        {"a": first, "c": "x", "d": [1]},
+        {"a": {"e": 2}, "c": None, "d": [2]},
+        {"c": ""},
+    ):
         settle(whole, fields.items())
 
     assert whole == {"a": {"b": 1, "e": 2}, "c": "x", "d": [2]}

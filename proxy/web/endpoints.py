@@ -1,0 +1,29 @@
+"""The cached endpoints behind a path prefix: which one a path means, and which deployment.
+
+Behind `/azure`, for one, `/openai/deployments/NAME/chat/completions` is what Azure's clients ask,
+with the deployment in the path where others name a model in the body.
+"""
+
+import re
+from collections.abc import Iterable
+
+from proxy.core.routing import API_ROOT
+
+_ROOTS = re.compile(r"(?:/openai)?(?:/v1|/v1beta/openai|/deployments/(?P<deployment>[^/]+))?")
+"""What may stand before an endpoint's own path: some provider's root."""
+
+
+def endpoint_at(path: str, endpoints: Iterable[str]) -> str | None:
+    """Which of these endpoints a path, below a prefix, is; None when it is none of them."""
+    plain = path.partition("?")[0]
+    for endpoint in endpoints:
+        root, found, rest = plain.rpartition(endpoint.removeprefix(API_ROOT))
+        if found and not rest and _ROOTS.fullmatch(root):
+            return endpoint
+    return None
+
+
+def deployment(path: str) -> str | None:
+    """The deployment that an Azure path names."""
+    found = re.match(r"(?:/openai)?/deployments/([^/?]+)/", path)
+    return found[1] if found else None

@@ -1,0 +1,180 @@
+"""What the workers of one port tell each other.
+
+A caller reaches any of them, so that any must be able to speak for all: `/metrics` sums what all
+have counted, and feedback finds the worker that gave the answer, and is heeded by all. Each serves
+an application of its own for that, on a Unix socket in a directory that nobody else can look into.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import aiohttp
+import orjson
+from aiohttp import web
+
+from proxy.core.changes import Selector
+from proxy.core.labels import Mark
+from proxy.errors import NotFoundError
+from proxy.runtime import Runtime
+from proxy.telemetry import series
+from proxy.web import feedback
+from proxy.web.app import envelope
+from proxy.web.keys import PEERS, RUNTIME
+from proxy.worker import Worker
+
+SERIES: Final = "/series"
+COMPLAINT: Final = "/complaint"
+
+PATIENCE_S: Final = 1.0
+"""How long a worker may take to answer another: a scraper's own patience is ten seconds."""
+
+FEEDBACK_S: Final = 30.0
+"""How long it may take to act on feedback: an invalidation waits for what is being stored."""
+
+
+class Peers:
+    """The other workers, as one of them reaches them.
+
+    Args:
+        worker: Which this is.
+        tally: What it counts.
+    """
+
+    def __init__(self, worker: Worker, tally: series.Tally) -> None:
+        self._worker = worker
+        self._tally = tally
+        self._sessions = {
+            number: aiohttp.ClientSession(
+                "http://worker", connector=aiohttp.UnixConnector(str(worker.socket(number)))
+            )
+            for number in worker.others
+        }
+
+    async def close(self) -> None:
+        """Write down what was counted, and leave."""
+        for session in self._sessions.values():
+            await session.close()
+        await self.own()
+
+    async def own(self) -> list[series.Family]:
+        """This worker's series."""
+        return await asyncio.to_thread(self._tally.take)
+
+    async def metrics(self, accept: str) -> tuple[bytes, str]:
+        """Everybody's series in one exposition, and its content type.
+
+        One that does not answer is there with what it has told last, so that no sum falls.
+        """
+        numbers = self._worker.others
+        asking = (self._ask(number, "GET", SERIES, PATIENCE_S) for number in numbers)
+        own, others = await asyncio.gather(self.own(), asyncio.gather(*asking))
+        told = dict(zip(numbers, others, strict=True))
+        return await asyncio.to_thread(self._render, own, told, accept)
+
+    def _render(
+        self, own: list[series.Family], told: Mapping[int, tuple[int, bytes] | None], accept: str
+    ) -> tuple[bytes, str]:
+        parts, answered = {self._worker.number: own}, 1
+        for number, reply in told.items():
+            if reply is not None and reply[0] == web.HTTPOk.status_code:
+                parts[number] = series.loads(reply[1])
+                answered += 1
+            else:
+                parts[number] = series.recorded(self._worker.counted(number))
+        together = series.merged([(str(number), parts[number]) for number in sorted(parts)])
+        return series.exposition([*together, series.workers(answered)], accept)
+
+    async def take_feedback(
+        self, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, bytes] | None:
+        """Have it taken by the worker that gave the answer: (status, body); None when none did."""
+        for number in self._worker.others:
+            told = await self._ask(number, "POST", feedback.PATH, FEEDBACK_S, body, headers)
+            if told is not None and told[0] != NotFoundError.status:
+                return told
+        return None
+
+    async def complain(self, tenant: str, entry: str, pair: tuple[str, str] | None) -> None:
+        """An entry was called wrong: have everybody forget it, and not make that match again.
+
+        Args:
+            tenant: Whose it is.
+            entry: Its id.
+            pair: Scope and pair of a `Mark`; None for an exact repeat.
+        """
+        body = orjson.dumps({"tenant": tenant, "entry": entry, "pair": pair})
+        asking = (
+            self._ask(number, "POST", COMPLAINT, PATIENCE_S, body) for number in self._worker.others
+        )
+        await asyncio.gather(*asking)
+
+    async def _ask(
+        self,
+        number: int,
+        method: str,
+        path: str,
+        seconds: float,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes] | None:
+        """(status, body); None from one that is not there, or late."""
+        session = self._sessions[number]
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                session.request(method, path, data=body, headers=headers) as got,
+            ):
+                return got.status, await got.read()
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return None
+
+
+@asynccontextmanager
+async def meeting(runtime: Runtime, app: web.Application) -> AsyncIterator[None]:
+    """Reach the others, and be reached by them, inside the block; alone, there is nothing to do."""
+    worker = runtime.worker
+    if worker is None:
+        yield
+        return
+    tally = await asyncio.to_thread(
+        series.Tally, runtime.metrics.registry, worker.counted(worker.number)
+    )
+    peers = app[PEERS] = Peers(worker, tally)
+    runner = web.AppRunner(
+        _private(runtime, peers), auto_decompress=False, access_log=None, handle_signals=False
+    )
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(worker.socket(worker.number))).start()
+        yield
+    finally:
+        await runner.cleanup()
+        await peers.close()
+
+
+def _private(runtime: Runtime, peers: Peers) -> web.Application:
+    """What a worker serves to the others only."""
+
+    async def tell(_request: web.Request) -> web.Response:
+        return web.Response(body=await asyncio.to_thread(series.dumps, await peers.own()))
+
+    async def heed(request: web.Request) -> web.Response:
+        said = orjson.loads(await request.read())
+        runtime.session.purge(Selector(said["tenant"], ids=(said["entry"],)))
+        if said["pair"] is not None:
+            scope, pair = said["pair"]
+            runtime.experience.marks.recall([Mark(scope, pair, time.time())])
+        return web.Response()
+
+    app = web.Application(
+        middlewares=[envelope], client_max_size=runtime.config.server.max_body_bytes
+    )
+    app[RUNTIME] = runtime
+    app[PEERS] = peers
+    app.router.add_get(SERIES, tell)
+    app.router.add_post(COMPLAINT, heed)
+    app.router.add_post(feedback.PATH, feedback.handle_known)
+    return app

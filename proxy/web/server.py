@@ -1,0 +1,73 @@
+"""The server's life around the application: it listens, and ends without losing a request.
+
+A request is lost when its connection is closed before it is answered. Two kinds are at risk when a
+server stops: connections that the kernel has taken and the program has not accepted yet, and those
+kept alive, on which the next request may just be coming. The first are accepted to the last. On
+the second, each answer from now on says that it is the last one (RFC 9112, 9.6), and only what has
+been silent for a while is closed.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from aiohttp import web
+
+from proxy import listening
+from proxy.runtime import Runtime
+from proxy.web import peers
+from proxy.web.app import make_runner
+from proxy.web.keys import STOPPING
+
+SILENCE_S = 0.25
+"""How long connections that are kept alive get to hear that they shall not be used again."""
+
+
+@asynccontextmanager
+async def listen(runtime: Runtime, sockets: Sequence[socket.socket]) -> AsyncIterator[str]:
+    """Serve on these bound sockets inside the block, and drain at its end.
+
+    Yields:
+        The API's base URL, at the first of the sockets.
+    """
+    runner = make_runner(runtime)
+    async with peers.meeting(runtime, runner.app):
+        await runner.setup()
+        held = [one.dup() for one in sockets]
+        try:
+            for one in sockets:
+                await web.SockSite(runner, one, backlog=listening.BACKLOG).start()
+            yield listening.url(*sockets[0].getsockname()[:2])
+            await _drain(runner, held, min(SILENCE_S, runtime.config.server.drain_s))
+        finally:
+            listening.close(held)
+            await runner.cleanup()
+
+
+async def _drain(runner: web.AppRunner, held: list[socket.socket], silence_s: float) -> None:
+    server = runner.server
+    if server is None:
+        return
+    runner.app[STOPPING].set()
+    for site in runner.sites:
+        await site.stop()
+    # Their duplicates still listen: who is in their queue would be turned away by closing them.
+    await asyncio.sleep(0)
+    for one in held:
+        await _accept_all(server, one)
+    if server.connections:
+        await asyncio.sleep(silence_s)
+
+
+async def _accept_all(server: web.Server, held: socket.socket) -> None:
+    loop, waiting = asyncio.get_running_loop(), []
+    held.settimeout(0)
+    with suppress(BlockingIOError):
+        while True:
+            waiting.append(held.accept()[0])
+    held.close()
+    for connection in waiting:
+        connection.settimeout(0)
+        with suppress(OSError):  # the caller has left already
+            await loop.connect_accepted_socket(server, connection)

@@ -1,0 +1,82 @@
+"""WebSockets, such as the Realtime API's: opened at the origin too, and relayed both ways."""
+
+import asyncio
+from contextlib import suppress
+
+from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType, web
+
+from proxy.core.routing import Destination
+from proxy.errors import UnreachableError
+from proxy.exchange import Exchange
+from proxy.upstream.client import end_to_end
+from proxy.web import callers
+from proxy.web.keys import RUNTIME
+
+Socket = ClientWebSocketResponse | web.WebSocketResponse
+
+PROTOCOLS = "sec-websocket-protocol"
+OF_THE_HANDSHAKE = frozenset(
+    {"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", PROTOCOLS}
+)
+"""Of one connection only (RFC 6455, 4.1); the protocols asked for are handed on apart."""
+
+
+async def relay(
+    request: web.Request, to: Destination, exchange: Exchange
+) -> web.WebSocketResponse | None:
+    """Open a socket to the origin, and pass on what comes until either side closes.
+
+    None when the origin opens none: nothing has been promised to the caller yet, and asked by plain
+    HTTP the origin says why.
+    """
+    runtime = request.app[RUNTIME]
+    asked = request.headers.get(PROTOCOLS, "")
+    protocols = [name.strip() for name in asked.split(",") if name.strip()]
+    origin = None
+    with suppress(UnreachableError), exchange.timing("upstream"):
+        origin = await runtime.origins.sockets(to.origin).talk(
+            to.path, _headers(request), protocols
+        )
+    if origin is None:
+        return None
+    caller = web.WebSocketResponse(
+        protocols=(origin.protocol,) if origin.protocol else (),
+        autoping=False,
+        autoclose=False,
+        max_msg_size=0,
+    )
+    try:
+        await caller.prepare(request)
+        exchange.learn(status=101, upstream_status=101)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_pass_on(origin, caller))
+            group.create_task(_pass_on(caller, origin))
+    finally:
+        runtime.observer.notice(exchange.finished())
+        await origin.close()
+    return caller
+
+
+def _headers(request: web.Request) -> list[tuple[str, str]]:
+    pairs = end_to_end(callers.for_origin(request, request.app[RUNTIME].config))
+    return [pair for pair in pairs if pair[0] not in OF_THE_HANDSHAKE]
+
+
+async def _pass_on(source: Socket, sink: Socket) -> None:
+    """Message by message, until the source closes; then the sink is closed with the same code."""
+    while True:
+        message: WSMessage = await source.receive()
+        match message.type:
+            case WSMsgType.TEXT:
+                await sink.send_str(message.data)
+            case WSMsgType.BINARY:
+                await sink.send_bytes(message.data)
+            case WSMsgType.PING:
+                await sink.ping(message.data)
+            case WSMsgType.PONG:
+                await sink.pong(message.data)
+            case _:
+                code = message.data if message.type is WSMsgType.CLOSE else source.close_code
+                extra = message.extra if isinstance(message.extra, str) else ""
+                await sink.close(code=code or 1006, message=extra.encode())
+                return

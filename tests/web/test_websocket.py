@@ -1,0 +1,123 @@
+"""WebSockets go through, message by message."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import WSMsgType, web
+
+from tests.support.origin import Act, ScriptedOrigin
+from tests.support.program import Served, Serving
+
+
+class Realtime:
+    """An origin that echoes, and remembers how it was opened and closed."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.path = ""
+        self.closed = asyncio.Event()
+        self.code: int | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.headers = {name.lower(): value for name, value in request.headers.items()}
+        self.path = request.path_qs
+        socket = web.WebSocketResponse(protocols=("realtime",), max_msg_size=0)
+        await socket.prepare(request)
+        async for message in socket:
+            if message.type is WSMsgType.BINARY:
+                await socket.send_bytes(message.data)
+            elif message.data == "bye":
+                await socket.close(code=4000, message=b"enough")
+            else:
+                await socket.send_str(f"you said {message.data}")
+        self.code = socket.close_code
+        self.closed.set()
+        return socket
+
+
+@asynccontextmanager
+async def realtime() -> AsyncIterator[Realtime]:
+    origin = Realtime()
+    app = web.Application()
+    app.router.add_get("/{path:.*}", origin.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    origin.port = runner.addresses[0][1]
+    try:
+        yield origin
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def origin_ws() -> AsyncIterator[Realtime]:
+    async with realtime() as running:
+        yield running
+
+
+@pytest.fixture
+async def proxied(serving: Serving, origin_ws: Realtime) -> AsyncIterator[Served]:
+    async with serving(upstream={"base_url": origin_ws.url}) as running:
+        yield running
+
+
+async def test_both_ways(proxied: Served, origin_ws: Realtime) -> None:
+    """Text and bytes of any size, in order, with the caller's path, key and protocol."""
+    headers = {"authorization": "Bearer k", "openai-beta": "realtime=v1", "x-cache-mode": "off"}
+    url = f"{proxied.url}/realtime?model=gpt-realtime"
+    async with proxied.http.ws_connect(
+        url, headers=headers, protocols=("other", "realtime"), max_msg_size=0
+    ) as socket:
+        await socket.send_str("hello")
+        await socket.send_bytes(b"\x00" * (5 << 20))
+        said, echoed = await socket.receive_str(), await socket.receive_bytes()
+
+        assert (said, len(echoed)) == ("you said hello", 5 << 20)
+        assert socket.protocol == "realtime"
+    await origin_ws.closed.wait()
+
+    assert origin_ws.path == "/v1/realtime?model=gpt-realtime"
+    assert origin_ws.headers["authorization"] == "Bearer k"
+    assert origin_ws.headers["openai-beta"] == "realtime=v1"
+    assert "x-cache-mode" not in origin_ws.headers
+    assert origin_ws.code == 1000
+
+
+async def test_the_origin_closes(proxied: Served) -> None:
+    """Its code and its reason reach the caller."""
+    async with proxied.http.ws_connect(f"{proxied.url}/realtime", autoclose=False) as socket:
+        await socket.send_str("bye")
+        message = await socket.receive()
+
+    assert (message.type, message.data, message.extra) == (WSMsgType.CLOSE, 4000, "enough")
+
+
+async def test_the_caller_vanishes(proxied: Served, origin_ws: Realtime) -> None:
+    """A connection that is cut is not held open at the origin."""
+    socket = await proxied.http.ws_connect(f"{proxied.url}/realtime")
+    await socket.send_str("hello")
+    await socket.receive_str()
+    transport = socket._response.connection.transport  # type: ignore[union-attr]
+    assert transport is not None
+    transport.abort()
+
+    await asyncio.wait_for(origin_ws.closed.wait(), 10)
+    await socket.close()
+
+
+async def test_a_refused_socket(proxy: Served, origin: ScriptedOrigin) -> None:
+    """An origin that does not open one: the caller is told in the origin's own words."""
+    origin.always = Act(status=401, body=b"{}")
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await proxy.http.ws_connect(f"{proxy.url}/realtime")
+
+    assert refused.value.status == 401
