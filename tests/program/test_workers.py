@@ -111,6 +111,16 @@ async def lines(running: Process, workers: int = WORKERS) -> AsyncIterator[list[
         yield [found[number] for number in sorted(found)]
 
 
+async def stored(line: Line, text: str) -> None:
+    """Wait until the answer is in the shared tier: another session finds it there alone."""
+    headers = {"cache-control": "only-if-cached", "x-session-id": "nobody's"}
+
+    async def is_stored() -> bool:
+        return await line.status(text, headers) == 200
+
+    await until_async(is_stored, "the storing")
+
+
 def pids(running: Process) -> dict[int, int]:
     """The process of each worker's number, as the log says."""
     started = [line for line in running.lines if line["event"] == "worker_started"]
@@ -129,6 +139,7 @@ async def test_every_worker_hits_what_one_has_stored(kept: Kept) -> None:
     before = origin.calls
     async with lines(running) as all_of_them:
         first = await all_of_them[0].ask("Who stored this?")
+        await stored(all_of_them[0], "Who stored this?")
         others = [await line.ask("Who stored this?") for line in all_of_them[1:]]
         again = [await line.ask("Who stored this?") for line in all_of_them]
 
@@ -229,6 +240,7 @@ async def test_with_redis_they_are_replicas_like_any_other(
     with process(config, tmp_path) as running:
         async with lines(running, 2) as (one, two):
             await one.ask(QUESTION)
+            await stored(one, QUESTION)
             hit = await two.ask(QUESTION)
             again = [await line.ask(QUESTION) for line in (one, two)]
             status, done = await one.feedback(request_id=hit["x-request-id"], verdict="bad")

@@ -83,7 +83,7 @@ _ECHOED: Final[Json] = {
     "prompt_cache_options": None,
     "prompt_cache_retention": None,
     "safety_identifier": None,
-    "service_tier": None,
+    "service_tier": "default",
     "store": True,
     "user": None,
 }
@@ -95,5 +95,5 @@ def echoed(body: Json) -> Json:
     """What an answer repeats of this very request."""
     told = {name: body.get(name) for name in _ECHOED}
     if told["service_tier"] == "auto":  # an answer names the tier that it was
-        told["service_tier"] = None
+        told["service_tier"] = _ECHOED["service_tier"]
     return {name: _ECHOED[name] if value is None else value for name, value in told.items()}

@@ -1,0 +1,1 @@
+"""Real client programs before the running proxy: `make test-clients`."""
