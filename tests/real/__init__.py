@@ -1,0 +1,1 @@
+"""A real model before and behind the running proxy: `make test-real`."""
