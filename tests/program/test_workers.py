@@ -320,7 +320,8 @@ async def test_a_killed_worker_costs_its_own_requests_only(kept: Kept) -> None:
         reached = [line.worker for line in all_of_them]
 
     numbers = [number for number, _ in callers.failed]
-    assert len(numbers) == len(set(numbers))
+    # Once on the connection that died, and once more in the queue of a socket that is just closing.
+    assert all(numbers.count(number) <= 2 for number in numbers)
     assert {pinned[number] for number in numbers} <= {victim}
     assert reached == [1, 2, 3]
 
