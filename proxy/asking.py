@@ -10,7 +10,6 @@ rewordings only when the two do not agree: a second entry for one answer would s
 of it.
 """
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -24,11 +23,8 @@ from proxy.core.model import Answer, CacheRequest, Entry, Lease, Result
 from proxy.core.recording import Recording
 from proxy.flights import Flight, Flights, Seat
 from proxy.learning import Learning, Trial
-from proxy.ports import Observer, Origin, OriginReply, OriginRequest
+from proxy.ports import Origin, OriginRequest
 from proxy.storing import Store
-
-REFUSALS = frozenset({400, 422})
-"""How an origin refuses a parameter that it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +61,7 @@ class Asker:
         turns: Which replica asks.
         store: Keeps answers.
         learning: Compares them.
-        observer: Hears `usage_refused`.
         max_entry_bytes: A larger answer is not kept.
-        request_usage: Ask the origin for usage on streams whose caller did not.
     """
 
     def __init__(
@@ -77,17 +71,13 @@ class Asker:
         store: Store,
         learning: Learning,
         *,
-        observer: Observer,
         max_entry_bytes: int,
-        request_usage: bool = True,
     ) -> None:
         self._flights = flights
         self._turns = turns
         self._store = store
         self._learning = learning
-        self._observer = observer
         self._max_entry_bytes = max_entry_bytes
-        self._request_usage = request_usage
 
     def board(self, errand: Errand, since: float) -> tuple[Flight, Result]:
         """The flight under way, or a new one; a caller who wants his own answer flies alone."""
@@ -136,21 +126,23 @@ class Asker:
 
     async def _call(self, flight: Flight, errand: Errand, lease: Lease | None) -> None:
         """Make the call; then, in the same step as its last byte, keep its answer."""
-        landing = await flight.fly(self._origin(errand), errand.call.request)
+        call, request = errand.call, errand.request
+        asked = replace(call.request, with_usage=errand.dialect.with_usage(request.body))
+        landing = await flight.fly(call.origin, asked)
         if landing is None or landing.answer is None or landing.refusal:
             return
         entry = self._keep(errand, landing.answer, flight)
         is_findable = errand.request.directives.semantic and not landing.is_exact
         if errand.trial is None:
-            await self._share(errand, entry, is_semantic=is_findable, lease=lease)
+            await self._share(errand, entry, flight, is_semantic=is_findable, lease=lease)
             return
-        await self._share(errand, entry, is_semantic=False)
+        await self._share(errand, entry, flight, is_semantic=False)
         agreement = await self._compare(errand.dialect, errand.trial, landing.answer)
         if entry is None or not is_findable or agreement is Agreement.SAME:
             return
         # Comparing takes its time: what was removed or replaced meanwhile must not come back.
         if await self._store.holds(entry) and not flight.is_void:
-            await self._share(errand, entry, is_semantic=True)
+            await self._share(errand, entry, flight, is_semantic=True)
 
     def _keep(self, errand: Errand, answer: Answer, flight: Flight) -> Entry | None:
         if flight.is_void or not errand.request.directives.write:
@@ -161,6 +153,7 @@ class Asker:
         self,
         errand: Errand,
         entry: Entry | None,
+        flight: Flight,
         *,
         is_semantic: bool,
         lease: Lease | None = None,
@@ -174,45 +167,9 @@ class Asker:
             lambda: dialect.texts_of(body, loads(entry.answer.body)),
             is_semantic=is_semantic,
             lease=lease,
+            is_void=lambda: flight.is_void,
         )
 
     async def _compare(self, dialect: Dialect, trial: Trial, answer: Answer) -> Agreement | None:
         old, new = (dialect.said(loads(a.body)) for a in (trial.entry.answer, answer))
         return await self._learning.learn(trial, old, new)
-
-    def _origin(self, errand: Errand) -> Origin:
-        """The origin, asked for usage as well where the caller's stream left it out."""
-        is_asked = self._request_usage
-        body = errand.dialect.with_usage(errand.request.body) if is_asked else None
-        if body is None:
-            return errand.call.origin
-        return AskingForUsage(errand.call.origin, body, self._learn_refusal)
-
-    def _learn_refusal(self) -> None:
-        """This origin answers only what does not ask for usage: do not ask it again."""
-        self._request_usage = False
-        self._observer.event("usage_refused")
-
-
-@dataclass(slots=True)
-class AskingForUsage:
-    """An origin whose stream is asked to tell its usage.
-
-    One entry serves streaming callers and others, and only others are sure to be told usage. An
-    origin that does not know `stream_options` refuses the request; it then gets the caller's own.
-    """
-
-    origin: Origin
-    body: bytes
-    refused: Callable[[], None]
-
-    async def send(self, request: OriginRequest) -> OriginReply:
-        """Ask with usage; if that is refused, as the caller did."""
-        reply = await self.origin.send(replace(request, body=self.body))
-        if reply.status not in REFUSALS:
-            return reply
-        await reply.close()
-        reply = await self.origin.send(request)
-        if reply.status < min(REFUSALS):
-            self.refused()
-        return reply

@@ -183,7 +183,7 @@ class Backlog:
         return [key for key, one in self._waiting.items() if selector.matches(one.entry)]
 
     def drop(self, ids: Sequence[str]) -> None:
-        """These were removed or replaced elsewhere; ids that do not wait are a no-op."""
+        """These were invalidated elsewhere; ids that do not wait are a no-op."""
         for key in ids:
             self._drop(key, "removed")
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, TypeVar
 
 from proxy.asking import Call
@@ -101,13 +102,19 @@ class BatchCalls:
             for item in items
             if self._may_keep(item, landing.answers[item.key])
         ]
-        await each(kept, self._share)
+        await each(kept, partial(self._share, flight))
 
     def _may_keep(self, item: Item, answer: Answer) -> bool:
         return item.request.directives.write and answer.size <= self._max_entry_bytes
 
-    async def _share(self, entry: Entry) -> None:
-        await self._store.share(entry, None, lambda: (entry.question, ""), is_semantic=False)
+    async def _share(self, flight: Flight, entry: Entry) -> None:
+        await self._store.share(
+            entry,
+            None,
+            lambda: (entry.question, ""),
+            is_semantic=False,
+            is_void=lambda: flight.is_void,
+        )
 
 
 async def heard(flight: Flight) -> Mapping[str, Answer]:

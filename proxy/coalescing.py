@@ -128,7 +128,19 @@ class Turns:
                 return Claim(None, await entry, now)
             return Claim(*await asyncio.gather(self._leases.take(key, self._lease_s), entry), now)
 
-        return None if self._stage.trouble else await self._told(ask)
+        if self._stage.trouble:
+            return None
+        claiming = self._tasks.start("claim lease", self._told(ask))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:  # the lease may be ours all the same
+            self._tasks.run("give lease up", self._give_up(claiming))
+            raise
+
+    async def _give_up(self, claiming: "asyncio.Task[Claim | None]") -> None:
+        claim = await claiming
+        if claim is not None and claim.lease is not None:
+            await self._let_lapse(claim.lease)
 
     async def _renew(self, lease: Lease) -> None:
         """For as long as it is ours. A renewal that fails is tried again before the lease ends."""

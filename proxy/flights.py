@@ -45,6 +45,11 @@ class Taking(Protocol):
         """Whether a stream has told all of its answer: only its closing is still to come."""
         ...
 
+    @property
+    def is_long(self) -> bool:
+        """Whether `land` takes too long for the loop to wait."""
+        ...
+
     def begin(self, head: Head) -> None:
         """The headers are there."""
         ...
@@ -174,7 +179,8 @@ class Flight:
                     await self._push(chunk)
             finally:
                 await reply.close()
-            self._landing = self._recording.land()
+            is_long, land = self._recording.is_long, self._recording.land
+            self._landing = await asyncio.to_thread(land) if is_long else land()
         except RepriseError as error:
             self._error = error
         finally:
@@ -296,7 +302,8 @@ class Flights:
         Args:
             entries: The entries meant; empty for all.
         """
+        meant = frozenset(entries)
         for flight in (*self._calls, *self._by_key.values()):
-            if not entries or not flight.entries.isdisjoint(entries):
+            if not meant or not flight.entries.isdisjoint(meant):
                 flight.is_void = True
         self._by_key = {key: one for key, one in self._by_key.items() if not one.is_void}

@@ -262,7 +262,8 @@ class Gateway:
         is_other_form = flight.is_relayed or head.is_stream != request.stream
         is_other = is_other_form or (is_follower and self._stamp(request, dialect).echoed)
         if landing.answer is not None and is_other:
-            return self._replay(request, dialect, landing.answer, exchange)
+            told = self._replay(request, dialect, landing.answer, exchange)
+            return replace(told, headers=(*told.headers, *head.substitutes))
         if is_other_form and is_follower:  # he asked for the other form, and got it from no origin
             raise UnreachableError(landing.refusal or "no answer", code="upstream_broken")
         body = b"".join([chunk async for chunk in flight.chunks(seat)])

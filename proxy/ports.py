@@ -249,12 +249,20 @@ class LabelStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OriginRequest:
-    """One call to the origin. `path` starts at the base URL and carries the query string."""
+    """One call to the origin.
+
+    Attributes:
+        path: Starts at the base URL and carries the query string.
+        body: As the caller sent it.
+        with_usage: The body asking for usage as well, for an origin that may be asked so; None
+            where there is nothing to ask.
+    """
 
     method: str
     path: str
     headers: Sequence[tuple[str, str]]
     body: bytes | AsyncIterator[bytes]
+    with_usage: bytes | None = None
 
 
 class OriginReply(Protocol):

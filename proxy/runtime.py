@@ -80,9 +80,11 @@ class Runtime:
     async def invalidate(self, selector: Selector, *, dry_run: bool = False) -> Sequence[str]:
         """Forget entries in every tier; returns their ids. Raises TierError when it cannot.
 
-        What is under way is overtaken first, or it would be written after the purge. Then the
-        shared tier: once it has logged the removal, every fold of its log forgets too.
+        Answers that are there are written first, to be found and told of; what is under way is
+        overtaken, or it would be written after the purge. Then the shared tier: once it has logged
+        the removal, every fold of its log forgets too.
         """
+        await self.store.idle(Deadline(WRITE_S))
         if dry_run:
             found = await self.shared.purge(selector, dry_run=True)
             return tuple(dict.fromkeys((*found, *self.backlog.matching(selector))))
@@ -178,7 +180,8 @@ class _Builder:
         built = self._semantic(shared)
         semantic = built.semantic if built else None
         experience = self._experience(semantic)
-        upkeep = self._upkeep(session, sharing, semantic)
+        flights = self._flights()
+        upkeep = self._upkeep(session, sharing, semantic, flights)
         drain = self._drain(backlog, (shared, shared_stage), upkeep)
         store = self._store(session, (shared, shared_stage), semantic, upkeep, backlog)
         search = Search(
@@ -191,7 +194,6 @@ class _Builder:
             forbids=experience.marks.forbids,
             gone=upkeep.gone,
         )
-        flights = self._flights()
         self._show(session)
         return Runtime(
             config=config,
@@ -269,6 +271,7 @@ class _Builder:
         session: SessionTier,
         sharing: Sharing,
         semantic: Semantic | None,
+        flights: Flights,
     ) -> Upkeep:
         cache = self.config.cache
         return Upkeep(
@@ -284,6 +287,7 @@ class _Builder:
                 cache.vector.snapshot_every_s if _is_first(self.worker) else None,
             ),
             backlog=sharing.backlog,
+            void=flights.void,
         )
 
     def _flights(self) -> Flights:
@@ -308,9 +312,7 @@ class _Builder:
             turns,
             store,
             experience.learning,
-            observer=self.observer,
             max_entry_bytes=cache.max_entry_bytes,
-            request_usage=self.config.upstream.request_usage,
         )
         is_paced = cache.replay.pace == "tokens"
         return Gateway(

@@ -33,6 +33,9 @@ from proxy.storing import Store
 MARKED: Final = "feedback: marked bad"
 """Why a neighbour is not served that somebody called wrong for this question."""
 
+SETTLING: Final = 0.5
+"""Of the time left, how much waits for what is just being written: an index may be long at it."""
+
 Forbids = Callable[[str, str, str], bool]
 """(scope, question, cached question) -> whether this match was called wrong."""
 
@@ -226,7 +229,7 @@ class Search:
         if semantic is None:
             return ()
         if self._shared_stage.trouble is None:  # or what is being written may take its time
-            await self._store.settled(scope, deadline)
+            await self._store.settled(scope, Deadline(deadline.remaining * SETTLING))
         search = semantic.index.search
         k = semantic.candidates
         return await semantic.index_stage.ask(lambda: search(scope, vector, k), deadline) or ()

@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from math import inf, nextafter
 
 from proxy.backlog import Backlog
+from proxy.core.changes import Selector
 from proxy.core.freshness import Lifetimes
 from proxy.core.model import Answer, CacheRequest, Entry, Lease, Usage, Vector
 from proxy.ports import Clock, Embedder, SessionTier, SharedTier
@@ -21,6 +23,13 @@ Count = Callable[[str, str], Awaitable[Usage]]
 
 Texts = Callable[[], tuple[str, str]]
 """A request's text and its answer's."""
+
+IsVoid = Callable[[], bool]
+"""Whether an invalidation has overtaken the call that brought an answer."""
+
+
+def _is_never() -> bool:
+    return False
 
 
 class Store:
@@ -106,10 +115,12 @@ class Store:
         *,
         is_semantic: bool,
         lease: Lease | None = None,
+        is_void: IsVoid = _is_never,
     ) -> None:
         """Into the shared tier and the index, unless it is private.
 
-        An answer whose lease has passed on is given up: he who has it now asks anew.
+        An answer whose lease has passed on is given up: he who has it now asks anew. So is one that
+        an invalidation has overtaken, as far as the log tells by the time it is stored.
         """
         if entry.private:
             return
@@ -123,7 +134,7 @@ class Store:
             if entry.answer.usage is None:
                 usage = await self._count(*texts())
                 entry = replace(entry, answer=replace(entry.answer, usage=usage))
-            await self._write(entry, lease, deadline)
+            await self._write(entry, lease, is_void, deadline)
         finally:
             written.set()
             waiting.discard(written)
@@ -138,18 +149,32 @@ class Store:
             vector = await stage.ask(lambda: embedder.embed(entry.question), deadline)
         return entry if vector is None else replace(entry, vector=vector, embedder=embedder.id)
 
-    async def _write(self, entry: Entry, lease: Lease | None, deadline: Deadline) -> None:
-        is_taken = await self._shared_stage.tell(lambda: self._put(entry, lease), deadline)
-        if is_taken is None:
-            self._backlog.add(entry)
-        elif is_taken:
+    async def _write(
+        self, entry: Entry, lease: Lease | None, is_void: IsVoid, deadline: Deadline
+    ) -> None:
+        async def put() -> bool:
+            await self._backlog.give_way(entry)
+            return not is_void() and await self._shared.put(entry, lease)
+
+        is_taken = await self._shared_stage.tell(put, deadline)
+        if is_taken:
             await self._shared_stage.ask(self._publish, deadline)
+            if is_void():
+                await self._take_back(entry, deadline)
+        elif is_taken is None and not is_void():
+            self._backlog.add(entry)
         else:
             self._session.drop([entry.id])
 
-    async def _put(self, entry: Entry, lease: Lease | None) -> bool:
-        await self._backlog.give_way(entry)
-        return await self._shared.put(entry, lease)
+    async def _take_back(self, entry: Entry, deadline: Deadline) -> None:
+        """The log told of the invalidation only when it was read up to this answer.
+
+        A newer answer that has replaced it stays.
+        """
+        until = nextafter(entry.created_at, inf)
+        it = Selector(entry.tenant, ids=(entry.id,), older_than=until)
+        await self._shared_stage.tell(lambda: self._shared.purge(it), deadline)
+        await self._shared_stage.ask(self._publish, deadline)
 
     async def holds(self, entry: Entry) -> bool:
         """Whether the shared tier still has this very answer, neither removed nor replaced."""

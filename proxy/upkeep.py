@@ -6,7 +6,7 @@ right, and an index that is lost is only read anew.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,13 @@ MOST_GONE = 1000
 
 GATHER_S = 0.005
 """Between two readings of a log that grows all the time: many changes are one reading."""
+
+Void = Callable[[Collection[str]], None]
+"""Hears which entries were invalidated, none for any: no answer asked for before may become one."""
+
+
+def _void_nothing(_entries: Collection[str]) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,8 @@ class Upkeep:
         vector: Folds the log; None when there is no semantic cache.
         watch: Says at once that other processes have changed something; None for nobody.
         every: How often the rest is done.
-        backlog: Forgets what the log says is removed, before it is written; None for none.
+        backlog: Forgets what the log says is invalidated, before it is written; None for none.
+        void: Hears of invalidations, in this process or another.
     """
 
     def __init__(
@@ -66,6 +74,7 @@ class Upkeep:
         watch: LogWatch | None = None,
         every: Every = Every(),
         backlog: Backlog | None = None,
+        void: Void = _void_nothing,
     ) -> None:
         self._session = session
         self._shared = shared
@@ -75,6 +84,7 @@ class Upkeep:
         self._watch = watch
         self._every = every
         self._backlog = backlog
+        self._void = void
         self._position: str | None = None
         self._saved: str | None = None
         self._has_read = False
@@ -129,13 +139,16 @@ class Upkeep:
 
     async def _fold(self, changes: Changes) -> None:
         if changes.reset and self._has_read:  # what was removed meanwhile is not told one by one
+            self._void(())
             self._session.purge(Selector(ALL_TENANTS, everything=True))
-        self._has_read = self._has_read or bool(changes.items)
-        removed = [change.id for change in changes.items if isinstance(change, Removed)]
+        self._has_read = True
+        removed = [change for change in changes.items if isinstance(change, Removed)]
         if removed:
-            self._session.drop(removed)
+            self._session.drop([change.id for change in removed])
+        if invalidated := [change.id for change in removed if change.is_invalidated]:
+            self._void(invalidated)
             if self._backlog is not None:
-                self._backlog.drop(removed)
+                self._backlog.drop(invalidated)
         for change in changes.items:
             if isinstance(change, Added) and change.created_at:
                 self._session.renew(change.id, change.created_at)

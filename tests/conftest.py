@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from tests.support.origin import ScriptedOrigin, scripted_origin
 from tests.support.program import Served, Serving, served, settings
+
+hypothesis_settings.register_profile("reprise", deadline=None)  # no timing may fail a test
+hypothesis_settings.load_profile("reprise")
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """Replicas take turns in asking the origin, whatever becomes of the one who asks."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +152,29 @@ async def test_one_takes_the_place_of_who_gave_up(replicas: list[Replica]) -> No
 
     assert sorted(type(turn).__name__ for turn in turns) == ["Answered", "Answered", "Ask"]
     assert all(turn.lease is not None for turn in turns if isinstance(turn, Ask))
+
+
+async def test_who_leaves_while_the_lease_is_being_taken_keeps_it_from_nobody(
+    replicas: list[Replica], tmp_path: Path
+) -> None:
+    """It may be taken all the same, and is then given up at once."""
+    first, second, *_ = replicas
+    taking = first.tier._thread
+    assert taking is not None
+    with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as busy:
+        busy.execute("BEGIN IMMEDIATE")
+        leaving = first.tasks.start(
+            "leaving", first.hold(asyncio.Event(), first.taking(lease_s=60))
+        )
+        await until(lambda: taking._work_queue.qsize() == 1, "the lease's being taken")
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        busy.execute("COMMIT")
+    await first.tier.ask(lambda _: None)  # after it on the file's thread: it is taken
+    turn = await second.take()
+
+    assert isinstance(turn, Ask)
+    assert turn.lease is not None
 
 
 async def test_one_takes_the_place_of_who_died(replicas: list[Replica]) -> None:

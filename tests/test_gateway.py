@@ -1,72 +1,12 @@
 """What the gateway tells of each request, and how it asks the origin."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from proxy.asking import AskingForUsage
-from proxy.errors import UnreachableError
-from proxy.ports import OriginReply, OriginRequest
 from tests.support.origin import Act, Gate, ScriptedOrigin
-from tests.support.ports import Feed
 from tests.support.program import Served, Serving, chat
 from tests.support.waiting import until
-
-
-class Both:
-    """An origin that answers each call with the next of its replies."""
-
-    def __init__(self, *replies: Feed) -> None:
-        self._replies = list(replies)
-        self.bodies: list[Any] = []
-
-    async def send(self, request: OriginRequest) -> OriginReply:
-        self.bodies.append(request.body)
-        return await self._replies.pop(0).send(request)
-
-
-async def test_usage_is_asked_for() -> None:
-    """The body with the question for usage goes out, with the caller's headers."""
-    origin = Both(Feed())
-    await AskingForUsage(origin, b"more", lambda: None).send(
-        OriginRequest("POST", "/x", (("a", "b"),), b"own")
-    )
-
-    assert origin.bodies == [b"more"]
-
-
-@pytest.mark.parametrize("status", [400, 422])
-async def test_a_refusal_of_the_question_is_nobodys_answer(status: int) -> None:
-    """The caller's own body is sent then, and the refusal is closed."""
-    refusal, answer = Feed(status), Feed()
-    origin = Both(refusal, answer)
-    reply = await AskingForUsage(origin, b"more", lambda: None).send(
-        OriginRequest("POST", "/x", (), b"own")
-    )
-
-    assert reply is answer
-    assert origin.bodies == [b"more", b"own"]
-    assert refusal.is_closed
-
-
-@pytest.mark.parametrize("status", [401, 404, 429, 500])
-async def test_other_errors_are_the_answer(status: int) -> None:
-    """They have nothing to do with the question for usage."""
-    origin = Both(Feed(status))
-    reply = await AskingForUsage(origin, b"more", lambda: None).send(
-        OriginRequest("POST", "/x", (), b"own")
-    )
-
-    assert reply.status == status
-
-
-async def test_an_origin_out_of_reach_is_not_asked_again() -> None:
-    """Its error passes."""
-    with pytest.raises(UnreachableError):
-        await AskingForUsage(Feed(error=UnreachableError("no")), b"more", lambda: None).send(
-            OriginRequest("POST", "/x", (), b"own")
-        )
 
 
 async def test_usage_is_not_asked_for_where_so_configured(

@@ -1,5 +1,6 @@
 """The lookup driven against real tiers, with a verifier of the test's own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from proxy.upkeep import Every, Upkeep
 from tests.core.builders import request
 from tests.support.backlogs import backlog_of
 from tests.support.ports import FixedVerifier, HashEmbedder, Heard
+from tests.support.waiting import until
 from tests.tiers.builders import FakeClock
 
 PATH = "/v1/chat/completions"
@@ -122,6 +124,25 @@ async def parts(tmp_path: Path) -> AsyncIterator[Parts]:
     yield made
     await tasks.close()
     await made.close()
+
+
+async def test_an_index_that_is_busy_holds_no_lookup_up(tmp_path: Path) -> None:
+    """An answer that is long in being indexed takes half of the time; the rest finds another."""
+    heard = Heard()
+    tasks = Tasks(heard)
+    parts = Parts(tmp_path, tasks, heard, deadline_s=0.5)
+    await parts.start()
+    await parts.keep(CACHED)
+    parts.verifier.probabilities = {CACHED: 0.8}
+    async with asyncio.TaskGroup() as group, parts.upkeep._catching_up:
+        group.create_task(parts.keep("Quite another question"))
+        await until(lambda: bool(parts.store._writing), "the writing")
+        found, _ = await parts.look_up(ASKED)
+
+    assert isinstance(found, Hit)
+    assert found.tier is Tier.VECTOR
+    await tasks.close()
+    await parts.close()
 
 
 async def test_the_verifier_confirms_a_neighbour(parts: Parts) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -315,3 +316,49 @@ async def test_a_newer_answer_waits_for_the_older_on_its_way(parts: Parts) -> No
             assert await parts.shared.get(older.scope, older.id) is None
             assert not writing.done()
     assert await parts.shared.get(older.scope, older.id) is not None
+
+
+async def test_an_answer_that_an_invalidation_has_overtaken(parts: Parts) -> None:
+    """It was asked for before: it is nowhere, and does not wait."""
+    entry = parts.store.keep(request(), ANSWER, PATH)
+    await parts.store.share(entry, None, lambda: ("p", "a"), is_semantic=True, is_void=lambda: True)
+
+    assert parts.session.get(request().caller, entry.id) is None
+    assert await parts.shared.get(entry.scope, entry.id) is None
+    assert len(parts.backlog) == 0
+
+
+async def test_an_overtaken_answer_does_not_wait_for_the_shared_tier(tmp_path: Path) -> None:
+    """It would be written when the tier is back, and the invalidation would be undone."""
+    heard = Heard()
+    tasks = Tasks(heard)
+    parts = Parts(tmp_path, tasks, heard)
+    entry = parts.store.keep(request(), ANSWER, PATH)
+    await parts.store.share(entry, None, lambda: ("p", "a"), is_semantic=True, is_void=lambda: True)
+
+    assert len(parts.backlog) == 0
+    assert parts.session.get(request().caller, entry.id) is None
+    await tasks.close()
+    await parts.shared.close()
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_an_invalidation_that_is_read_of_late(parts: Parts, *, is_replaced: bool) -> None:
+    """The answer is taken back, but not one that was asked for since."""
+    parts.hold.clear()
+    entry = parts.store.keep(request(), ANSWER, PATH)
+    is_void = False
+    async with asyncio.TaskGroup() as group:
+        share = parts.store.share(
+            entry, None, lambda: ("p", "a"), is_semantic=False, is_void=lambda: is_void
+        )
+        group.create_task(share)
+        await until(lambda: parts.published > 0, "the publication")
+        assert await parts.shared.get(entry.scope, entry.id) is not None
+        newer = replace(entry, created_at=entry.created_at + 0.001)
+        if is_replaced:
+            await parts.shared.put(newer)
+        is_void = True
+        parts.hold.set()
+
+    assert await parts.shared.get(entry.scope, entry.id) == (newer if is_replaced else None)

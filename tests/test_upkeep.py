@@ -15,6 +15,7 @@ from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
 from proxy.tiers.sqlitewaiting import SqliteLogWatch
 from proxy.upkeep import Every, Upkeep
+from tests.support.backlogs import backlog_of
 from tests.support.ports import Heard
 from tests.support.waiting import until
 from tests.tiers.builders import DIMENSION, EMBEDDER, FakeClock, entry, unit
@@ -340,6 +341,68 @@ async def test_sessions_forget_when_the_log_starts_anew(tmp_path: Path) -> None:
 
     assert parts.session.get(CALLER, kept.id) is None
     await parts.close()
+
+
+async def test_sessions_forget_though_the_log_never_told_them_anything(tmp_path: Path) -> None:
+    """Nor does an answer without a vector outlive a removal that was trimmed off the log."""
+    parts = Parts(tmp_path)
+    await parts.start()
+    await parts.upkeep.catch_up()
+    kept = replace(entry("q1", parts.clock), vector=None, embedder="")
+    await parts.shared.put(kept)
+    parts.session.put(CALLER, kept)
+    await parts.upkeep.catch_up()
+    await parts.shared.purge(Selector(kept.tenant, ids=(kept.id,)))
+    for number in range(9):
+        await parts.shared.put(entry(f"later {number}", parts.clock))
+    await parts.shared.expire(parts.clock())
+    await parts.upkeep.catch_up()
+
+    assert parts.session.get(CALLER, kept.id) is None
+    await parts.close()
+
+
+async def test_only_invalidations_overtake_what_is_under_way(parts: Parts) -> None:
+    """Not that an entry's time was over, or that it was replaced: its question may be asked anew.
+
+    A log that starts anew does not say what it has told no more: then everything is overtaken.
+    """
+    told: list[set[str]] = []
+    backlog = backlog_of(parts.heard)
+    upkeep = Upkeep(
+        parts.session,
+        parts.shared,
+        parts.index,
+        clock=parts.clock,
+        observer=parts.heard,
+        backlog=backlog,
+        void=lambda entries: told.append(set(entries)),
+    )
+    made = [entry(f"q{number}", parts.clock, ttl=10 + 90 * number) for number in range(3)]
+    for one in made:
+        await parts.shared.put(one)
+        backlog.add(one)
+    await upkeep.catch_up()
+    parts.clock.now += 10
+    await parts.shared.expire(parts.clock())
+    await parts.shared.put(replace(made[1], vector=None, embedder=""))
+    await upkeep.catch_up()
+
+    assert told == []
+    assert len(backlog) == 3
+
+    await parts.shared.purge(Selector("acme", ids=(made[2].id,)))
+    await upkeep.catch_up()
+
+    assert told == [{made[2].id}]
+    assert len(backlog) == 2
+
+    for number in range(9):
+        await parts.shared.put(entry(f"later {number}", parts.clock))
+    await parts.shared.expire(parts.clock())
+    await upkeep.catch_up()
+
+    assert told[1:] == [set()]
 
 
 async def test_a_session_survives_the_first_look_at_an_empty_log(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class SharedTier(Section):
     """The second tier: every entry, durable, shared by all replicas."""
 
     url: Annotated[SecretUrl, AfterValidator(_shared_url)] = SecretUrl("sqlite:///data/reprise.db")
-    """Where entries are kept. `sqlite:///file` for one process, or Redis for several:
+    """Where entries are kept. `sqlite:///file` for one machine, or Redis for several:
     `redis://user:password@host:6379/0`, `rediss://` for TLS, `unix:///socket`,
     `redis+sentinel://user:password@host:26379,host:26379/service/0` for a Redis under Sentinel,
     `redis+cluster://user:password@host:6379,host:6379` for a Redis Cluster. A relative file is

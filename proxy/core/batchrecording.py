@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from proxy.core.batch import Item
 from proxy.core.dialects.embeddings_answer import taken_apart
 from proxy.core.model import Answer
 from proxy.core.recording import Head, Landing
+
+LONG_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,11 @@ class BatchRecording:
         self._head: Head | None = None
         self._body = bytearray()
 
+    @property
+    def is_long(self) -> bool:
+        """Whether so many numbers have come that to read them takes more than some 15 ms."""
+        return len(self._body) > LONG_BYTES
+
     def begin(self, head: Head) -> None:
         """The headers are there."""
         self._head = head
@@ -55,5 +63,5 @@ class BatchRecording:
         if answers is None:
             return BatchLanding(None, "not an answer")
         by_key = {item.key: answer for item, answer in zip(self._items, answers, strict=True)}
-        refusal = "another model's" if self._head.is_substitute else None
+        refusal = "another model's" if self._head.substitutes else None
         return BatchLanding(None, refusal, answers=by_key)

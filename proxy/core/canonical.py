@@ -79,7 +79,11 @@ def canonical(value: object) -> bytes:
         raise UncanonicalError(str(error)) from error
     if text.isascii() or unicodedata.is_normalized("NFC", text.decode()):
         return text
-    return canonical(_composed(plain))
+    try:
+        composed = _composed(plain)
+    except RecursionError as error:
+        raise UncanonicalError("nested too deeply") from error
+    return canonical(composed)
 
 
 def _composed(value: Any) -> Any:  # noqa: ANN401 - JSON is anything

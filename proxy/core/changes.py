@@ -73,9 +73,14 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A change: nobody may serve this entry any more."""
+    """A change: nobody may serve this entry any more.
+
+    `is_invalidated` says that somebody has asked for it, rather than that its time is over or that
+    another answer has replaced it: what the origin was asked before must not take its place.
+    """
 
     id: str
+    is_invalidated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

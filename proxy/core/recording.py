@@ -33,9 +33,9 @@ class Head:
         return 200 <= self.status < 300  # noqa: PLR2004 - RFC 9110, 15.3
 
     @property
-    def is_substitute(self) -> bool:
-        """Another model than the one asked for has answered."""
-        return SUBSTITUTE in dict(self.headers)
+    def substitutes(self) -> Sequence[tuple[str, str]]:
+        """The header that says so where another model has answered than the one asked for."""
+        return [pair for pair in self.headers if pair[0] == SUBSTITUTE]
 
     @property
     def is_stream(self) -> bool:
@@ -66,6 +66,8 @@ class Recording:
         dialect: Understands them.
         max_bytes: A larger answer is not kept.
     """
+
+    is_long = False
 
     def __init__(self, dialect: Dialect, max_bytes: int) -> None:
         self._dialect = dialect
@@ -109,9 +111,12 @@ class Recording:
             return Landing(None, "too large")
         try:
             answer = self._dialect.fold(recorder.frames)
+            body = dumps(answer)
         except UnreadableFrameError as error:
             return Landing(None, str(error))
-        return self._understood(answer, dumps(answer), recorder.frames)
+        except RecursionError:
+            return Landing(None, "nested too deeply")
+        return self._understood(answer, body, recorder.frames)
 
     def _land_body(self, body: bytes) -> Landing:
         try:
@@ -125,12 +130,30 @@ class Recording:
     def _understood(self, answer: Json, body: bytes, frames: tuple[bytes, ...]) -> Landing:
         try:
             facts, usage = self._dialect.facts(answer), self._dialect.usage_of(answer)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             return Landing(None, "not an answer")  # of a shape that no origin documents
         whole = Answer(body, frames, usage, facts.finish)
         refusal = why_not(facts)
-        if self._head is not None and self._head.is_substitute:
+        if self._head is not None and self._head.substitutes:
             refusal = "another model's"
         if refusal is None and whole.size > self._max_bytes:
             refusal = "too large"
+        if refusal is None and not _can_be_written(answer):
+            refusal = "nested too deeply"
         return Landing(whole, refusal, is_exact=facts.tool_calls)
+
+
+_ROOM: Final = 100
+"""Levels by which a replay may be deeper in Python's stack than a recording."""
+
+
+def _can_be_written(answer: Json) -> bool:
+    """Whether a replay can write it: what can be read may be nested too deeply for that."""
+    nested: object = answer
+    for _ in range(_ROOM):
+        nested = [nested]
+    try:
+        dumps(nested)
+    except RecursionError:
+        return False
+    return True

@@ -9,6 +9,20 @@ CACHE_NAME: Final = "Reprise"
 NOT_FORWARDED: Final = "not_cached"
 """The reason of an `only-if-cached` request that found nothing: `fwd` would claim a call."""
 
+OURS: Final = frozenset(
+    {
+        "x-cache",
+        "x-cache-entry",
+        "x-cache-items",
+        "x-cache-probability",
+        "x-cache-saved-tokens",
+        "x-cache-saved-usd",
+        "x-cache-similarity",
+        "x-cache-tier",
+    }
+)
+"""Headers that say what this cache did: another cache behind it may have sent its own."""
+
 _TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*")
 _DETAIL: Final = {Tier.SESSION: "session", Tier.SHARED: "shared", Tier.VECTOR: "semantic"}
 

@@ -31,6 +31,9 @@ DIGEST_BYTES: Final = 8
 DEFLATE_FROM: Final = 2048
 """Payload bytes from which deflating pays; see the module's header."""
 
+INLINE: Final = 32_768
+"""Bytes of an answer up to which encoding it takes the loop less time than a thread's turn."""
+
 _PREFIX: Final = struct.Struct(f"<3sB{DIGEST_BYTES}sI")
 _TIMES: Final = struct.Struct("<3d")  # not JSON: a lifetime may be infinite
 _FLOAT32: Final = np.dtype("<f4")

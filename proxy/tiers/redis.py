@@ -17,6 +17,7 @@ The server must not evict keys that have no lifetime (`noeviction` or a `volatil
 and log have none. What a crash of the server costs is its own persistence's business.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -26,7 +27,7 @@ from proxy.core.changes import Changes, Selector
 from proxy.core.model import Answer, Entry, Lease
 from proxy.ports import Clock
 from proxy.tiers import OnEvent
-from proxy.tiers.codec import CodecError, decode, encode
+from proxy.tiers.codec import INLINE, CodecError, decode, encode
 from proxy.tiers.redislink import Group, Groups, RedisLink, mapped
 from proxy.tiers.redislog import RedisLog
 from proxy.tiers.redisscripts import EXPIRE, PURGE, PUT
@@ -78,7 +79,7 @@ class RedisTier:
     async def get(self, scope: str, key: str) -> Entry | None:
         """The entry of this key if it is in this scope and not past `kept_until`."""
         name = self._groups.of(key).entry(key)
-        entry = self._decode(key, await self._link.ask(name, "GET", name))
+        entry = await self._decode(key, await self._link.ask(name, "GET", name))
         return entry if entry is not None and entry.scope == scope else None
 
     async def put(self, entry: Entry, lease: Lease | None = None) -> bool:
@@ -90,7 +91,8 @@ class RedisTier:
         """
         if lease is not None and lease.entry_id != entry.id:
             raise ValueError("the lease is for another key")
-        data = encode(entry)
+        is_small = entry.answer.size <= INLINE
+        data = encode(entry) if is_small else await asyncio.to_thread(encode, entry)
         expiry = entry.kept_until * 1000
         group = self._groups.of(entry.id)
         is_stored = await self._link.run(
@@ -169,12 +171,13 @@ class RedisTier:
         """The log after a position, at most `limit` records or entries at once."""
         return await self._log.changes(after, max(1, limit))
 
-    def _decode(self, key: str, data: bytes | None) -> Entry | None:
+    async def _decode(self, key: str, data: bytes | None) -> Entry | None:
         """The entry if it is whole, this key's, and still kept; the next put mends another."""
         if data is None:
             return None
         try:
-            entry = decode(data)
+            is_small = len(data) <= INLINE
+            entry = decode(data) if is_small else await asyncio.to_thread(decode, data)
         except CodecError as error:
             self._on_event("entry_unreadable", tier="redis", reason=str(error))
             return None

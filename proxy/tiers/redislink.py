@@ -6,6 +6,7 @@ cluster has `GROUPS`, whatever the number of its masters, so that no key changes
 cluster grows.
 """
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -169,7 +170,7 @@ class RedisLink:
         Raises:
             TierError: There is none.
         """
-        with mapped(), self._timing(command[0]):
+        with mapped(), cancellable(), self._timing(command[0]):
             return await self._started.ask(key, *command)
 
     async def ask_each(self, name: str, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -182,7 +183,7 @@ class RedisLink:
         Raises:
             TierError: One has no answer. Whether the others were carried out is then unknown.
         """
-        with mapped(), self._timing(name):
+        with mapped(), cancellable(), self._timing(name):
             return await self._started.ask_each(asked)
 
     async def run(self, script: Script, keys: Sequence[str], *args: Any) -> Any:  # noqa: ANN401 - as Redis answers
@@ -192,7 +193,7 @@ class RedisLink:
             TierError: There is none. Whether the script ran is then unknown.
         """
         rest = (len(keys), *keys, *args)
-        with mapped(), self._timing(script.name):
+        with mapped(), cancellable(), self._timing(script.name):
             try:
                 return await self._started.ask(keys[0], "EVALSHA", script.digest, *rest)
             except NoScriptError:
@@ -239,3 +240,19 @@ def mapped() -> Iterator[None]:
         yield
     except (RedisError, OSError, ValueError) as error:  # ValueError: a URL or a value that is none
         raise TierError(f"redis: {error}") from error
+
+
+@contextmanager
+def cancellable() -> Iterator[None]:
+    """End with a cancellation that came meanwhile and was lost.
+
+    redis-py sends by `asyncio.wait_for`, which before Python 3.12 returns as if nothing had been
+    said when a cancellation comes in the moment in which it ends (python/cpython#86296).
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError

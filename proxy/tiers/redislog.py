@@ -8,7 +8,7 @@ the log's; between groups there is none.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,9 +18,12 @@ from proxy.tiers.rediscluster import together
 from proxy.tiers.redislink import Group, Groups, RedisLink
 from proxy.tiers.redisscripts import HEAD
 
+READ_AT_ONCE: Final = 32
+"""Entries fetched together: reading a long one takes 0.1 ms, and the loop does nothing else."""
+
 _AT: Final = re.compile(r"(\d{1,19}-\d{1,19})(?:/(.*))?", re.DOTALL)
 
-Decode = Callable[[str, bytes | None], Entry | None]
+Decode = Callable[[str, bytes | None], Awaitable[Entry | None]]
 """From an id and its bytes to the entry; None when there is none, or none to be served."""
 
 
@@ -135,19 +138,20 @@ class RedisLog:
         self, fields: dict[bytes, bytes], added: dict[bytes, Added | None]
     ) -> Added | Removed | None:
         if fields[b"op"] == b"-":
-            return Removed(fields[b"id"].decode())
+            is_invalidated = fields.get(b"why") == b"invalidated"
+            return Removed(fields[b"id"].decode(), is_invalidated)
         # None: the log's first record; or an entry that is gone, as told further on.
         return added.get(fields.get(b"id", b""))
 
     async def _added(self, group: Group, ids: Sequence[bytes]) -> dict[bytes, Added | None]:
-        if not ids:
-            return {}
-        keys = [group.entry(entry_id.decode()) for entry_id in ids]
-        found = await self._link.ask(keys[0], "MGET", *keys)
-        return {
-            entry_id: _as_added(self._decode(entry_id.decode(), data))
-            for entry_id, data in zip(ids, found, strict=True)
-        }
+        added: dict[bytes, Added | None] = {}
+        for at in range(0, len(ids), READ_AT_ONCE):
+            some = ids[at : at + READ_AT_ONCE]
+            keys = [group.entry(entry_id.decode()) for entry_id in some]
+            found = await self._link.ask(keys[0], "MGET", *keys)
+            for entry_id, data in zip(some, found, strict=True):
+                added[entry_id] = _as_added(await self._decode(entry_id.decode(), data))
+        return added
 
 
 def _as_added(entry: Entry | None) -> Added | None:

@@ -42,12 +42,12 @@ return 1
 )
 
 _REMOVE: Final = """
-local function remove(id, entry)
+local function remove(id, entry, why)
   redis.call('DEL', entry)
   redis.call('HDEL', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[3], id)
-  redis.call('XADD', KEYS[4], '*', 'id', id, 'op', '-')
+  redis.call('XADD', KEYS[4], '*', 'id', id, 'op', '-', 'why', why)
 end
 local function tell()
   redis.pcall('PUBLISH', ARGV[2], ARGV[1] .. ' ')
@@ -63,7 +63,7 @@ local removed = {{}}
 for at = 5, #KEYS do
   local id, about = ARGV[2 * at - 7], ARGV[2 * at - 6]
   if redis.call('HGET', KEYS[1], id) == about then
-    remove(id, KEYS[at])
+    remove(id, KEYS[at], 'invalidated')
     removed[#removed + 1] = id
   end
 end
@@ -82,7 +82,7 @@ for at = 5, #KEYS do
   local id = ARGV[at - 1]
   local kept = redis.call('ZSCORE', KEYS[2], id)
   if kept and tonumber(kept) <= tonumber(ARGV[3]) then
-    remove(id, KEYS[at])
+    remove(id, KEYS[at], 'expired')
     removed = removed + 1
   end
 end

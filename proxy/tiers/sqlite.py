@@ -12,19 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from proxy.core.changes import Changes, Selector
 from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
 from proxy.ports import Clock
 from proxy.tiers import OnEvent
+from proxy.tiers.codec import INLINE
 from proxy.tiers.sqlitefile import PAGE, EntryFile, Row, row_of
 
 T = TypeVar("T")
-
-ENCODE_INLINE: Final = 32_768
-"""Bytes of an answer up to which encoding it takes the loop less time than a thread's turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ class SqliteTier:
             ValueError: The entry is private.
             TierError: It could not be written; nor could the others of its transaction.
         """
-        is_small = entry.answer.size <= ENCODE_INLINE
+        is_small = entry.answer.size <= INLINE
         row = row_of(entry) if is_small else await self._submit(row_of, entry)
         if self._batch is None:
             self._batch = _Batch([], asyncio.get_running_loop().create_future())

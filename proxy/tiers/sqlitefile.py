@@ -28,7 +28,7 @@ from proxy.tiers.sqliteleases import LEASE_SCHEMA, LeaseTable
 
 Row = tuple[object, ...]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 PAGE: Final = 256
 """Rows deleted in one transaction: a few milliseconds that a read may have to wait."""
 SCAN: Final = 1000
@@ -57,11 +57,12 @@ _SCHEMA: Final = (
     "CREATE INDEX entries_kept_until ON entries (kept_until)",
     """CREATE TABLE log (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, added INTEGER NOT NULL,
-        mark INTEGER NOT NULL DEFAULT (random()))""",
+        mark INTEGER NOT NULL DEFAULT (random()), invalidated INTEGER NOT NULL DEFAULT 0)""",
     *LEASE_SCHEMA,
 )
 
-_MIGRATIONS: Final = {0: _SCHEMA, 1: LEASE_SCHEMA}
+_INVALIDATED: Final = "ALTER TABLE log ADD COLUMN invalidated INTEGER NOT NULL DEFAULT 0"
+_MIGRATIONS: Final = {0: _SCHEMA, 1: (*LEASE_SCHEMA, _INVALIDATED), 2: (_INVALIDATED,)}
 """What makes a file of that version one of this; 0 is a new file."""
 
 _PUT: Final = """INSERT INTO entries
@@ -168,14 +169,15 @@ class EntryFile:
         self._db.execute(_PUT, row)
         return True
 
-    def _log(self, ids: Sequence[object], *, added: bool) -> None:
+    def _log(self, ids: Sequence[object], *, added: bool, invalidated: bool = False) -> None:
         self._db.executemany(
-            "INSERT INTO log (id, added) VALUES (?, ?)", [(entry_id, added) for entry_id in ids]
+            "INSERT INTO log (id, added, invalidated) VALUES (?, ?, ?)",
+            [(entry_id, added, invalidated) for entry_id in ids],
         )
 
-    def _delete(self, rows: Sequence[tuple[int, str]]) -> None:
+    def _delete(self, rows: Sequence[tuple[int, str]], *, invalidated: bool = False) -> None:
         self._db.executemany("DELETE FROM entries WHERE row = ?", [(row,) for row, _ in rows])
-        self._log([entry_id for _, entry_id in rows], added=False)
+        self._log([entry_id for _, entry_id in rows], added=False, invalidated=invalidated)
 
     def purge_ids(self, selector: Selector, ids: Sequence[str], *, dry_run: bool) -> list[str]:
         """Delete and log those of these ids that the selector means. Returns them."""
@@ -206,7 +208,7 @@ class EntryFile:
         try:
             with _transaction(self._db):
                 rows = self._db.execute(query, values).fetchall()
-                self._delete(rows)
+                self._delete(rows, invalidated=True)
         finally:
             self._db.execute("PRAGMA synchronous = NORMAL")
         return [entry_id for _, entry_id in rows]
@@ -260,9 +262,10 @@ class EntryFile:
         try:
             seq, mark, *row = map(int, (after or "").split("."))
             known = self._db.execute("SELECT mark FROM log WHERE seq = ?", (seq,)).fetchone()
+            (first,) = self._db.execute("SELECT min(seq) FROM log").fetchone()
         except (ValueError, OverflowError):
             return None
-        is_start = seq == 0 and self._head() == "0.0"  # nothing was ever logged, then or now
+        is_start = seq == mark == 0 and first in {None, 1}  # before all, and all is still there
         if len(row) > 1 or not (is_start or known == (mark,)):
             return None
         return seq, row[0] if row else None
@@ -280,15 +283,15 @@ class EntryFile:
 
     def _tail(self, seq: int, limit: int, now: float) -> Changes:
         records = self._db.execute(
-            """SELECT log.seq, log.mark, log.id, added, data FROM log
+            """SELECT log.seq, log.mark, log.id, added, invalidated, data FROM log
                LEFT JOIN entries ON added AND entries.id = log.id AND indexed
                AND kept_until > ? WHERE seq > ? ORDER BY seq LIMIT ?""",
             (now, seq, limit),
         ).fetchall()
         items: list[Added | Removed] = []
-        for _, _, key, is_added, data in records:
+        for _, _, key, is_added, is_invalidated, data in records:
             # An added entry that is gone since has its removal further on.
-            item = self._added(key, data) if is_added else Removed(key)
+            item = self._added(key, data) if is_added else Removed(key, bool(is_invalidated))
             items += [item] if item else []
         position = f"{records[-1][0]}.{records[-1][1]}" if records else self._head()
         return Changes(tuple(items), position, more=position != self._head())

@@ -11,6 +11,7 @@ import io
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import aiohttp
 from multidict import CIMultiDict
@@ -38,6 +39,23 @@ ABOUT_THE_BODY = frozenset({"content-encoding", "content-length"})
 """True of the bytes the origin sent, not of the decoded ones."""
 
 Headers = Sequence[tuple[str, str]]
+
+
+class _RedirectedError(Exception):
+    """The origin sends a WebSocket elsewhere."""
+
+
+async def _refuse(
+    session: aiohttp.ClientSession,  # noqa: ARG001 - as aiohttp calls it
+    context: SimpleNamespace,  # noqa: ARG001 - likewise
+    redirect: aiohttp.TraceRequestRedirectParams,
+) -> None:
+    """Follow no redirect: the caller's key would go to a host that nobody has named.
+
+    For a WebSocket aiohttp knows no other way to say so.
+    """
+    redirect.response.close()
+    raise _RedirectedError
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -122,6 +140,8 @@ class HttpOrigin:
         self._max_connections = max_connections
         self._connector: aiohttp.TCPConnector | None = None
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._no_redirects = aiohttp.TraceConfig()
+        self._no_redirects.on_request_redirect.append(_refuse)
 
     async def start(self) -> None:
         """Open the pool; no connection is made yet."""
@@ -134,6 +154,7 @@ class HttpOrigin:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=self._timeout,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                trace_configs=[self._no_redirects],
             )
 
     async def close(self) -> None:
@@ -159,13 +180,13 @@ class HttpOrigin:
     async def talk(
         self, path: str, headers: Headers, protocols: Sequence[str]
     ) -> aiohttp.ClientWebSocketResponse | None:
-        """Open a WebSocket (RFC 6455); None when the origin answers, but opens none.
+        """Open a WebSocket (RFC 6455); None when the origin answers, but opens none there.
 
         Pings and pongs are for whoever holds the socket to pass on. Raises UnreachableError or
         UpstreamTimeoutError.
         """
         async with self._mapped():
-            with suppress(aiohttp.WSServerHandshakeError):
+            with suppress(aiohttp.WSServerHandshakeError, _RedirectedError):
                 return await self._sessions[True].ws_connect(
                     self._url(path),
                     headers=self._headers(headers),

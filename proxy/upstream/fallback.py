@@ -1,38 +1,26 @@
 """Origins asked in turn until one answers.
 
 Only what has not begun can be asked elsewhere: the first byte decides. An origin that says
-`retry-after` is left alone for so long (RFC 9110, 10.2.3), unless all are. Where all fail, the
-caller hears of the failure of the first: the one it knows.
+`retry-after` is left alone for so long (RFC 9110, 10.2.3), unless nobody else answers. Where all
+fail, the caller hears of the failure of the first: the one it knows.
 """
 
 from collections.abc import AsyncGenerator, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from email.utils import mktime_tz, parsedate_tz
-from itertools import pairwise
 from typing import Final
 
 from proxy.core.canonical import dumps, loads
+from proxy.core.credentials import is_personal
 from proxy.core.recording import SUBSTITUTE
 from proxy.errors import ApiError, UnreachableError, UpstreamTimeoutError
 from proxy.ports import Clock, Observer, Origin, OriginReply, OriginRequest
 
+FIRST_ERROR: Final = 400
 TOO_MANY: Final = 429
 FIRST_SERVER_ERROR: Final = 500
 LONGEST_REST_S: Final = 600.0
 """An origin is not left alone for longer, whatever it asks for."""
-
-ACCOUNT: Final = frozenset(
-    {
-        "authorization",
-        "api-key",
-        "x-api-key",
-        "openai-organization",
-        "openai-project",
-        "anthropic-workspace-id",
-    }
-)
-"""Headers that say whose account is meant, at the origin that the caller knows."""
-
 
 GIVEN_UP: Final = ("x-should-retry", "false")
 """Tells the SDK that others were asked already: its retries would multiply with ours."""
@@ -77,24 +65,26 @@ class Chain:
         self._observer = observer
 
     async def send(self, request: OriginRequest) -> OriginReply:
-        """Ask; returns the first answer that is no failure, else the first failure.
+        """Ask; returns the first answer that is no failure, else the failure of the first origin.
 
         Raises UnreachableError or UpstreamTimeoutError where that was no answer at all.
         """
         # What comes piece by piece can be sent once.
-        links = self._ready() if isinstance(request.body, bytes) else self._links[:1]
-        failed = await self._ask(links[0], request)
-        if not isinstance(failed, ApiError) and not _is_failure(failed.status):
-            return self._told(links[0], failed)
+        links = self._in_turn() if isinstance(request.body, bytes) else self._links[:1]
+        failed: OriginReply | ApiError = UnreachableError("no origin was asked")
         try:
-            for before, link in pairwise(links):
-                self._observer.event("upstream_failed", upstream=before.name, instead=link.name)
+            for number, link in enumerate(links):
+                if number:
+                    before = links[number - 1].name
+                    self._observer.event("upstream_failed", upstream=before, instead=link.name)
                 found = await self._ask(link, request)
-                if not isinstance(found, ApiError):
-                    if not _is_failure(found.status):
-                        await _close(failed)
-                        return self._told(link, found)
-                    await found.close()
+                if not isinstance(found, ApiError) and self._has_answered(link, found.status):
+                    await _close(failed)
+                    return self._told(link, found)
+                if link is self._links[0]:
+                    failed = found
+                else:
+                    await _close(found)
         except BaseException:
             await _close(failed)
             raise
@@ -102,9 +92,23 @@ class Chain:
             raise failed
         return _Told(failed, (*failed.headers, GIVEN_UP)) if len(links) > 1 else failed
 
-    def _ready(self) -> Sequence[Link]:
-        now = self._clock()
-        return [one for one in self._links if self._rests.get(one.name, 0.0) <= now] or self._links
+    def _in_turn(self) -> Sequence[Link]:
+        """Who is asked. Of those who rest only the first is, when all others have failed."""
+        now, first = self._clock(), self._links[0]
+        ready = [one for one in self._links if self._rests.get(one.name, 0.0) <= now]
+        if not ready:
+            return self._links
+        return ready if first in ready else [*ready, first]
+
+    def _has_answered(self, link: Link, status: int) -> bool:
+        """Whether a reply is the caller's answer.
+
+        Of one that stands in only a success is: it may lack the key, the model, a parameter, or
+        what the caller's own origin remembers. Told so, the caller would take the fault for his.
+        """
+        if link is self._links[0]:
+            return not _is_failure(status)
+        return status < FIRST_ERROR
 
     async def _ask(self, link: Link, request: OriginRequest) -> OriginReply | ApiError:
         try:
@@ -117,13 +121,15 @@ class Chain:
         return reply
 
     def _asked(self, link: Link, request: OriginRequest) -> OriginRequest:
-        left_out = set() if link is self._links[0] else set(ACCOUNT)
-        body = request.body
+        is_other = link is not self._links[0]
+        headers = [p for p in request.headers if not (is_other and is_personal(p[0]))]
+        body, with_usage = request.body, request.with_usage
         if link.send_model is not None and isinstance(body, bytes):
             body = _naming(link.send_model, body)
-            left_out.add("content-length")
-        headers = [pair for pair in request.headers if pair[0] not in left_out]
-        return replace(request, headers=headers, body=body)
+            if with_usage is not None:
+                with_usage = _naming(link.send_model, with_usage)
+            headers = [pair for pair in headers if pair[0] != "content-length"]
+        return replace(request, headers=headers, body=body, with_usage=with_usage)
 
     def _told(self, link: Link, reply: OriginReply) -> OriginReply:
         if link is self._links[0] or link.send_model is None:
@@ -181,5 +187,5 @@ def _rest_s(reply: OriginReply, now: float) -> float:
             return float(value)
         date = parsedate_tz(value)
         return mktime_tz(date) - now if date is not None else 0.0
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

@@ -9,6 +9,7 @@ from proxy.core.routing import DEFAULT, Route, Routes
 from proxy.ports import Observer, Origin
 from proxy.upstream.client import HttpOrigin
 from proxy.upstream.fallback import Chain, Link
+from proxy.upstream.usage import AskedForUsage
 
 
 class Origins:
@@ -27,9 +28,17 @@ class Origins:
         self._configured = configured
         self._rests: dict[str, float] = {}
         raw = {name: origin.raw for name, origin in self._http.items()}
-        self._asked = {name: self._chain(name, self._http) for name in configured}
+        asked = {name: self._for_usage(name) for name in configured}
+        self._asked = {name: self._chain(name, asked) for name in configured}
         self._relayed = {name: self._chain(name, raw) for name in configured}
         self.routes = Routes([_route(one) for one in config.upstreams])
+
+    def _for_usage(self, name: str) -> Origin:
+        """An origin, asked for usage where its configuration says so."""
+        origin = self._http[name]
+        if not self._configured[name].request_usage:
+            return origin
+        return AskedForUsage(origin, name=name, observer=self._observer)
 
     def _chain(self, name: str, origins: Mapping[str, Origin]) -> Origin:
         """An origin and who stands in for it; itself alone where nothing else is configured."""

@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from proxy.asking import Call
-from proxy.core import directives, status
+from proxy.core import credentials, directives, status
 from proxy.core.canonical import dumps, loads
 from proxy.core.dialects.base import Dialect
 from proxy.core.model import Outcome, Result
@@ -145,5 +145,5 @@ def call_for(request: web.Request, raw: bytes, body: dict[str, Any], to: Destina
     return Call(
         runtime.origins.asked(to.origin),
         OriginRequest("POST", to.path, headers, raw),
-        credential=callers.credential(callers.lowered(request)),
+        credential=credentials.digest_of(callers.lowered(request)),
     )

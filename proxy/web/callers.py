@@ -5,19 +5,13 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from proxy.config import Config
-from proxy.core import directives
+from proxy.core import credentials, directives
 from proxy.core.model import Caller, digest
-
-CREDENTIALS = ("authorization", "api-key", "x-api-key")
-"""Where OpenAI, Azure and Anthropic clients put their key."""
-
-ACCOUNTS = ("openai-organization", "openai-project", "anthropic-workspace-id")
-"""Which of a key's accounts is meant: answers do not cross them."""
 
 EVERYBODY = "everybody"
 """The tenant when `cache.tenancy` is `shared`; no digest is this long a word."""
 
-KEYED = ("openai-beta", "anthropic-beta", "anthropic-version")
+KEYED = ("openai-beta", "anthropic-beta", "anthropic-version", "azureml-model-deployment")
 """Headers that change what an origin answers, and are therefore part of the key."""
 
 
@@ -30,20 +24,15 @@ def lowered(request: web.Request) -> dict[str, str]:
     return found
 
 
-def credential(headers: Mapping[str, str]) -> str:
-    """Digest of the credential and the account it is used for."""
-    return digest(*(headers.get(name, "").encode() for name in CREDENTIALS + ACCOUNTS))
-
-
 def caller(headers: Mapping[str, str], config: Config) -> Caller:
     """Who asks. Raises BadRequestError when a header of ours cannot be read."""
     trusted = config.server.trusted_tenant_header
     if config.cache.tenancy == "shared":
         tenant = EVERYBODY
     elif trusted is not None and (name := headers.get(trusted.lower())):
-        tenant = digest(b"tenant", name.encode())
+        tenant = digest(b"tenant", name.encode(errors="surrogateescape"))
     else:
-        tenant = credential(headers)
+        tenant = credentials.digest_of(headers)
     return Caller(tenant, directives.session(headers))
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from proxy import errors
+from proxy.core.credentials import KEYS
 from proxy.core.dialects.parameters import Parameter, Part, Table
 from proxy.core.model import Result, Tier
 from proxy.feedback import Verdict
-from proxy.web.callers import CREDENTIALS
 from proxy.web.feedback import IDS, MAX_ID_CHARS
 
 Json = dict[str, Any]
@@ -135,7 +135,7 @@ def components() -> Json:
             for name, (said, schema) in DIRECTIVES.items()
         },
         "securitySchemes": {
-            name: {"type": "apiKey", "in": "header", "name": name} for name in CREDENTIALS
+            name: {"type": "apiKey", "in": "header", "name": name} for name in KEYS
         },
     }
 

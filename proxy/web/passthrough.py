@@ -1,5 +1,6 @@
 """Everything that is not cached: relayed as it is, in both directions, while it comes."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -15,6 +16,10 @@ from proxy.upstream.client import end_to_end
 from proxy.web import callers, reply, websocket
 from proxy.web.keys import REQUEST_ID, RUNTIME
 
+_SLASH = r"(?:/|\\|%2f|%5c)"
+_UPWARDS = re.compile(rf"{_SLASH}(?:\.|%2e){{2}}(?:{_SLASH}|$)", re.IGNORECASE)
+"""A segment `..`, however it is written."""
+
 
 async def handle(request: web.Request) -> web.StreamResponse:
     """Any method, any path under a root, any size; a WebSocket as well."""
@@ -28,7 +33,13 @@ async def handle(request: web.Request) -> web.StreamResponse:
 
 
 def destination(request: web.Request) -> Destination:
-    """Where the request goes, as far as its path tells."""
+    """Where the request goes, as far as its path tells.
+
+    A path that climbs out of the origin's base is refused: our own key may be sent along. Clients
+    resolve such segments before they send (RFC 3986, 5.2.4).
+    """
+    if _UPWARDS.search(request.rel_url.raw_path):
+        raise web.HTTPBadRequest(reason="A path must not lead upwards.")
     return request.app[RUNTIME].origins.routes.of(request.rel_url.raw_path_qs)
 
 

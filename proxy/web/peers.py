@@ -8,7 +8,7 @@ an application of its own for that, on a Unix socket in a directory that nobody 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import aiohttp
@@ -17,7 +17,7 @@ from aiohttp import web
 
 from proxy.core.changes import Selector
 from proxy.core.labels import Mark
-from proxy.errors import NotFoundError
+from proxy.errors import NotFoundError, TierError
 from proxy.runtime import Runtime
 from proxy.telemetry import series
 from proxy.web import feedback
@@ -167,6 +167,9 @@ def _private(runtime: Runtime, peers: Peers) -> web.Application:
         if said["pair"] is not None:
             scope, pair = said["pair"]
             runtime.experience.marks.recall([Mark(scope, pair, time.time())])
+        # Who is told that it is gone may ask here next: this worker shall have heard of it by then.
+        with suppress(TierError):
+            await runtime.upkeep.catch_up()
         return web.Response()
 
     app = web.Application(

@@ -4,7 +4,7 @@ A stream that broke at the origin must look broken to the caller: a clean end wo
 whole answer, so the connection is dropped without its last chunk (RFC 9112, 8).
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import suppress
 
 import orjson
@@ -19,9 +19,15 @@ Headers = Iterable[tuple[str, str]]
 
 
 def merged(headers: Headers, ours: Headers) -> CIMultiDict[str]:
-    """The origin's headers and the cache's; the origin's own request id is kept."""
-    fields = CIMultiDict(headers)
-    for name, value in ours:
+    """The origin's headers and the cache's.
+
+    The origin's own request id is kept. What another cache says of itself in headers that are ours
+    would be taken for our word; in `cache-status` both have their say (RFC 9211, 2).
+    """
+    told = dict(ours)
+    hidden: Collection[str] = status.OURS if "x-cache" in told else ()
+    fields = CIMultiDict(pair for pair in headers if pair[0] not in hidden)
+    for name, value in told.items():
         if name != "x-request-id" or name not in fields:
             fields.add(name, value)
     return fields

@@ -1,12 +1,11 @@
 """WebSockets, such as the Realtime API's: opened at the origin too, and relayed both ways."""
 
 import asyncio
-from contextlib import suppress
 
-from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType, web
+from aiohttp import ClientWebSocketResponse, WSCloseCode, WSMessage, WSMsgType, web
 
 from proxy.core.routing import Destination
-from proxy.errors import UnreachableError
+from proxy.errors import ApiError, UnreachableError
 from proxy.exchange import Exchange
 from proxy.upstream.client import end_to_end
 from proxy.web import callers
@@ -20,6 +19,9 @@ OF_THE_HANDSHAKE = frozenset(
 )
 """Of one connection only (RFC 6455, 4.1); the protocols asked for are handed on apart."""
 
+UNSAYABLE = frozenset({1005, 1006, 1015})
+"""Codes that stand for no code, and may not be sent (RFC 6455, 7.4.1)."""
+
 
 async def relay(
     request: web.Request, to: Destination, exchange: Exchange
@@ -32,11 +34,7 @@ async def relay(
     runtime = request.app[RUNTIME]
     asked = request.headers.get(PROTOCOLS, "")
     protocols = [name.strip() for name in asked.split(",") if name.strip()]
-    origin = None
-    with suppress(UnreachableError), exchange.timing("upstream"):
-        origin = await runtime.origins.sockets(to.origin).talk(
-            to.path, _headers(request), protocols
-        )
+    origin = await _opened(request, to, protocols, exchange)
     if origin is None:
         return None
     caller = web.WebSocketResponse(
@@ -55,6 +53,23 @@ async def relay(
         runtime.observer.notice(exchange.finished())
         await origin.close()
     return caller
+
+
+async def _opened(
+    request: web.Request, to: Destination, protocols: list[str], exchange: Exchange
+) -> ClientWebSocketResponse | None:
+    """The socket at the origin; None when it opens none."""
+    runtime = request.app[RUNTIME]
+    try:
+        with exchange.timing("upstream"):
+            sockets = runtime.origins.sockets(to.origin)
+            return await sockets.talk(to.path, _headers(request), protocols)
+    except UnreachableError:
+        return None
+    except ApiError as error:
+        exchange.learn(status=error.status, reason=error.code or error.kind)
+        runtime.observer.notice(exchange.finished())
+        raise
 
 
 def _headers(request: web.Request) -> list[tuple[str, str]]:
@@ -76,7 +91,14 @@ async def _pass_on(source: Socket, sink: Socket) -> None:
             case WSMsgType.PONG:
                 await sink.pong(message.data)
             case _:
-                code = message.data if message.type is WSMsgType.CLOSE else source.close_code
                 extra = message.extra if isinstance(message.extra, str) else ""
-                await sink.close(code=code or 1006, message=extra.encode())
+                await sink.close(code=_code(message, source), message=extra.encode())
                 return
+
+
+def _code(message: WSMessage, source: Socket) -> int:
+    """What to close with: the code that was told, unless it only says that none was."""
+    if message.type is WSMsgType.CLOSE:
+        return message.data if message.data and message.data not in UNSAYABLE else WSCloseCode.OK
+    code = source.close_code
+    return WSCloseCode.INTERNAL_ERROR if code is None or code in UNSAYABLE else code

@@ -2,7 +2,7 @@ import pytest
 
 from proxy.core.admission import Admission
 from proxy.core.batch import understand_batch
-from proxy.core.batchrecording import BatchLanding, BatchRecording
+from proxy.core.batchrecording import LONG_BYTES, BatchLanding, BatchRecording
 from proxy.core.model import Caller, Directives
 from proxy.core.recording import SUBSTITUTE, Head
 
@@ -55,3 +55,13 @@ def test_another_models_answer_is_not_kept() -> None:
 
     assert found.refusal == "another model's"
     assert len(found.answers) == len(ITEMS)
+
+
+def test_a_large_answer_is_long_to_read() -> None:
+    """So that others need not wait while it is."""
+    recording = BatchRecording(ITEMS, 2 * LONG_BYTES)
+    recording.feed(bytes(LONG_BYTES))
+    before = recording.is_long
+    recording.feed(b"x")
+
+    assert (before, recording.is_long) == (False, True)

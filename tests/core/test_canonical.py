@@ -128,3 +128,18 @@ def test_nothing_has_an_empty_fingerprint() -> None:
     """A part that a request lacks is told from one it has."""
     assert (fingerprint(None), fingerprint({}), fingerprint([])) == ("", "", "")
     assert fingerprint([None]) != ""
+
+
+def test_text_to_be_composed_may_be_too_deep() -> None:
+    """At whatever depth it is, it has a canonical form or is said to have none."""
+    value: object = "e\u0301"
+    found = []
+    for _ in range(1000):
+        value = [value]
+        try:
+            found.append(canonical(value).count("é".encode()))
+        except UncanonicalError:
+            found.append(0)
+
+    assert found == [1] * sum(found) + [0] * (1000 - sum(found))
+    assert 100 < sum(found) < 1000

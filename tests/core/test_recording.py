@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from proxy.core.dialects.base import Stamp
 from proxy.core.dialects.chat import Chat
 from proxy.core.recording import Head, Landing, Recording
 from proxy.errors import BrokenStreamError
@@ -73,3 +74,24 @@ def test_a_tool_call_is_exact() -> None:
     call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
     assert landed(JSON, changed(content=None, tool_calls=[call])).is_exact
+
+
+@pytest.mark.parametrize("levels", [300, 600, 850, 900, 1000])
+def test_an_answer_without_a_bottom_is_passed_on(levels: int) -> None:
+    """It is too deep to be judged, or to be written by a replay: not kept, and never an error."""
+    said = '[{"text":' * (levels // 2) + '"x"' + "}]" * (levels // 2)
+    body = BODY.replace(b'"One two three."', said.encode())
+    chunk = EVENTS[1].replace(b'"One"', said.encode())
+    assert len(body) > levels < len(chunk)
+
+    for found in (landed(JSON, body), landed(EVENT_STREAM, EVENTS[0], chunk, *EVENTS[2:])):
+        if found.answer is not None and found.refusal is None:
+            assert len(Chat().refresh(found.answer.body, Stamp("x", 1))) > levels
+        assert (found.refusal is None) is (levels < 850)
+
+
+def test_what_is_kept_can_be_written() -> None:
+    """A replay has less room in Python's stack than the recording had."""
+    bodies = [BODY[:-1] + b',"x":' + b"[" * n + b"]" * n + b"}" for n in (200, 600, 950)]
+
+    assert [landed(JSON, body).refusal for body in bodies] == [None, None, "nested too deeply"]

@@ -325,3 +325,23 @@ def test_an_error_that_is_an_end_is_no_break() -> None:
         recorder.feed(event)
 
     assert recorder.is_complete
+
+
+def test_what_is_no_event_of_the_api_passes_to_other_callers() -> None:
+    """Whoever cannot make sense of it, it is not the one who only passes it on."""
+    own = Restamp(Responses(), OWN)
+    odd = b'data: {"response": {oops}}\n\ndata: [{"response": {}}]\n\n'
+
+    assert own.feed(odd) == odd
+
+
+@pytest.mark.parametrize("kind", ["vendor-event", "vendor/event:1"])
+def test_an_event_of_another_name_breaks_nothing(kind: str) -> None:
+    """Whatever an origin calls events of its own: the stream is whole, and replayed by name."""
+    recorder = Recorder(Responses(), 1 << 20)
+    odd = encode(json.dumps({"type": kind}).encode(), kind)
+    for event in [odd, *response_events(OWN)]:
+        recorder.feed(event)
+
+    assert recorder.is_complete
+    assert Responses().name_of(recorder.frames[0]) == kind

@@ -306,3 +306,33 @@ async def served_after_deletion(
         deleted.set()
     await until_async(is_gone, "the removal in the other replica")
     return served
+
+
+async def test_an_answer_under_way_elsewhere_is_not_stored_after_a_deletion(
+    two: tuple[Caller, Caller], origin: ScriptedOrigin
+) -> None:
+    """It was asked for before: its caller gets it, and the next one asks anew."""
+    one, other = two
+    origin.always = Act(text="old")
+    entry = (await one.ask(QUESTION)).headers["x-cache-entry"]
+    await until_async(lambda: other.has(QUESTION), "the other's hit")
+    gate = Gate()
+    origin.always = Act(text="old", before=gate)
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(other.ask(QUESTION, "no-cache"))
+        await gate.reached()
+        verdict = {"entry_id": entry, "verdict": "bad"}
+        assert (await one.post("cache/feedback", verdict, {})).json["removed"]
+
+        async def is_gone() -> bool:
+            return not await other.has(QUESTION)
+
+        await until_async(is_gone, "the removal in the other replica")
+        gate.open()
+    origin.always = Act(text="new")
+
+    assert asking.result().text == "old"
+    assert not await other.has(QUESTION)
+    assert (await other.ask(QUESTION)).text == "new"
+    await until_async(lambda: one.has(QUESTION), "the new answer's hit")
+    assert (await one.ask(QUESTION)).text == "new"

@@ -9,8 +9,10 @@ from redis.crc import key_slot
 
 from proxy.core.changes import Selector
 from proxy.errors import TierError
+from proxy.resilience import Tasks
 from proxy.tiers.redis import RedisTier
 from proxy.tiers.redislink import RedisLink
+from tests.support.ports import Heard
 from tests.support.program import Serving, chat
 from tests.support.servers import RedisServer, free_port
 from tests.support.waiting import until_async
@@ -373,3 +375,22 @@ async def test_what_operators_are_told(serving: Serving, redis_server: RedisServ
     assert 'reprise_redis_command_seconds_count{command="get"}' in series
     assert 'reprise_redis_connections{state="idle"}' in series
     assert "reprise_redis_listening 1.0" in series
+
+
+async def test_who_leaves_at_any_moment_has_left(redis_server: RedisServer) -> None:
+    """A cancellation is heeded, also one that comes while the command is being sent."""
+    link = RedisLink(redis_server.url)
+    await link.start()
+    tasks = Tasks(Heard())
+    stayed = []
+    for steps in range(12):
+        asking = tasks.start("asking", link.ask("k", "BLPOP", "nothing", 0.1))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        if not asking.cancelled():
+            stayed.append(steps)
+    await link.close()
+
+    assert stayed == []

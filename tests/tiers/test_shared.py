@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.core.changes import ALL_TENANTS, Added, Selector
+from proxy.core.changes import ALL_TENANTS, Added, Removed, Selector
 from proxy.core.model import Answer, Entry
 from proxy.errors import TierError
 from proxy.ports import SharedTier
@@ -343,6 +343,49 @@ async def test_expiry_is_logged_once(tier: SharedTier, clock: FakeClock) -> None
     assert reader.ids == {long.id}
     assert sorted(reader.removed) == sorted(one.id for one in short)
     assert await tier.get(long.scope, long.id) == long
+
+
+async def test_an_invalidation_is_told_from_other_removals(
+    tier: SharedTier, clock: FakeClock
+) -> None:
+    """Not so what expires, or is replaced by an answer without a vector."""
+    old, replaced, purged = made = [entry(f"q{n}", clock, ttl=10 + 90 * n) for n in range(3)]
+    for one in made:
+        await tier.put(one)
+    reader = Fold(tier)
+    await reader.catch_up()
+    clock.now += 10
+    await tier.expire(clock())
+    await tier.put(replace(replaced, vector=None, embedder=""))
+    await tier.purge(Selector("acme", ids=(purged.id,)))
+    told: list[object] = []
+    while True:
+        changes = await reader.step()
+        told += changes.items
+        if not changes.more:
+            break
+
+    assert sorted(told, key=str) == sorted(
+        [
+            Removed(old.id),
+            Removed(replaced.id),
+            Removed(purged.id, is_invalidated=True),
+        ],
+        key=str,
+    )
+
+
+async def test_an_empty_store_tells_its_first_reader_what_follows(
+    tier: SharedTier, clock: FakeClock
+) -> None:
+    """Its position is one of the log: the first record is no new beginning."""
+    reader = Fold(tier)
+    await reader.catch_up()
+    await tier.put(entry("q", clock))
+    await reader.catch_up()
+
+    assert reader.resets == 1
+    assert len(reader.ids) == 1
 
 
 async def test_many_entries_expire_and_are_purged(tier: SharedTier, clock: FakeClock) -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.changes import ALL_TENANTS, Selector
+from proxy.core.changes import ALL_TENANTS, Removed, Selector
 from proxy.core.model import Answer
 from proxy.errors import TierError
-from proxy.tiers.sqlite import ENCODE_INLINE, SqliteTier
+from proxy.tiers.codec import INLINE
+from proxy.tiers.sqlite import SqliteTier
+from proxy.tiers.sqlitefile import SCHEMA_VERSION
 from proxy.tiers.sqliteleases import KEPT_S
 from proxy.tiers.sqlitewaiting import SqliteLeases
 from tests.tiers.builders import Events, FakeClock, Fold, entry, scope
@@ -132,17 +134,20 @@ async def test_a_newer_schema_is_refused(path: Path, tier: SqliteTier) -> None:
     """An older program does not touch a newer program's file."""
     await tier.close()
     with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version = 3")
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     database.close()
 
-    with pytest.raises(TierError, match="schema 3, this program 2"):
+    with pytest.raises(TierError, match=f"this program {SCHEMA_VERSION}"):
         await tier.start()
     with pytest.raises(TierError, match="not open"):
         await tier.get("s", "k")
 
 
-async def test_an_older_schema_is_brought_up_to_date(path: Path, clock: FakeClock) -> None:
-    """In place: its entries and its log are what they were, and leases are to be had."""
+@pytest.mark.parametrize("version", [1, 2])
+async def test_an_older_schema_is_brought_up_to_date(
+    path: Path, clock: FakeClock, version: int
+) -> None:
+    """In place: its entries and its log are what they were; it has leases, and tells removals."""
     events = Events()
     tier = SqliteTier(path, clock=clock, on_event=events)
     await tier.start()
@@ -152,8 +157,10 @@ async def test_an_older_schema_is_brought_up_to_date(path: Path, clock: FakeCloc
     await reader.catch_up()
     await tier.close()
     with sqlite3.connect(path) as database:
-        database.execute("DROP TABLE leases")
-        database.execute("PRAGMA user_version = 1")
+        if version == 1:
+            database.execute("DROP TABLE leases")
+        database.execute("ALTER TABLE log DROP COLUMN invalidated")
+        database.execute(f"PRAGMA user_version = {version}")
     database.close()
     await tier.start()
     leases = SqliteLeases(tier, clock=time.time)
@@ -161,6 +168,11 @@ async def test_an_older_schema_is_brought_up_to_date(path: Path, clock: FakeCloc
     assert await tier.get(made.scope, made.id) == made
     assert not (await tier.changes(reader.position, 10)).reset
     assert await leases.take("key", 10) is not None
+
+    await tier.purge(Selector("acme", ids=(made.id,)))
+    told = await tier.changes(reader.position, 10)
+
+    assert told.items == (Removed(made.id, is_invalidated=True),)
 
     await tier.close()
 
@@ -241,7 +253,7 @@ async def test_a_full_disk_is_a_tier_error(tier: SqliteTier, clock: FakeClock) -
     await tier.put(made)
     pages = await tier.ask(lambda file: file._db.execute("PRAGMA page_count").fetchone()[0])
     await tier.ask(lambda file: file._db.execute(f"PRAGMA max_page_count = {pages}").fetchall())
-    large = entry("large", clock, answer=Answer(os.urandom(ENCODE_INLINE * 4)))
+    large = entry("large", clock, answer=Answer(os.urandom(INLINE * 4)))
 
     with pytest.raises(TierError, match="full"):
         await tier.put(large)

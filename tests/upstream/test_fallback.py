@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,8 @@ from proxy.errors import UnreachableError
 from proxy.ports import OriginReply, OriginRequest
 from proxy.upstream.client import HttpOrigin
 from proxy.upstream.fallback import Chain, Link
-from tests.support.origin import ScriptedOrigin, scripted_origin
-from tests.support.ports import Heard
+from tests.support.origin import Act, ScriptedOrigin, scripted_origin
+from tests.support.ports import Feed, Heard
 from tests.support.servers import free_port
 from tests.tiers.builders import FakeClock
 
@@ -27,6 +28,11 @@ ASK = OriginRequest(
     ),
     BODY,
 )
+
+
+SECRET = ("api-key", "x-api-key", "x-goog-api-key", "cookie", "helicone-auth", "x-auth-token")
+FAR = f"1 Jan {9**30} 00:00 GMT"
+"""A date that no calendar has."""
 
 
 @pytest.fixture
@@ -175,7 +181,7 @@ async def test_when_all_rest(origin: ScriptedOrigin, clock: FakeClock, heard: He
     assert origin.calls == 2
 
 
-@pytest.mark.parametrize("retry_after", ["soon", "-5", "nan", "Fri, 99 Foo 2026", ""])
+@pytest.mark.parametrize("retry_after", ["soon", "-5", "nan", "Fri, 99 Foo 2026", FAR, ""])
 async def test_an_unreadable_rest_is_none(
     origin: ScriptedOrigin, clock: FakeClock, heard: Heard, retry_after: str
 ) -> None:
@@ -219,3 +225,50 @@ async def test_a_body_that_is_still_coming(
             assert await status(asked, upload) == 500
 
         assert other.calls == 0
+
+
+@pytest.mark.parametrize("code", [400, 401, 404, 422])
+async def test_a_fallback_that_refuses_has_failed(
+    origin: ScriptedOrigin, clock: FakeClock, heard: Heard, code: int
+) -> None:
+    """It has not what the first one has; rather than to tell of that, one that rests is asked."""
+    origin.then(status=429, headers=(("retry-after", "7"),), body=b'{"error":"mine"}')
+    with scripted_origin() as second, scripted_origin() as third:
+        second.always = third.always = Act(status=code, body=b"{}")
+        async with chain([origin.url, second.url, third.url], clock, heard) as asked:
+            first = await asked.send(ASK)
+            body = await read(first)
+            again = await status(asked)
+
+        assert (first.status, body) == (429, b'{"error":"mine"}')
+        assert (again, origin.calls, second.calls, third.calls) == (200, 2, 2, 2)
+
+
+async def test_no_credential_goes_along(
+    origin: ScriptedOrigin, clock: FakeClock, heard: Heard
+) -> None:
+    """Wherever the caller put it: who stands in for his origin is a stranger to him."""
+    origin.then(status=500, body=b"{}")
+    secret = [(name, "secret") for name in SECRET]
+    with scripted_origin() as other:
+        async with chain([origin.url, other.url], clock, heard) as asked:
+            await status(asked, replace(ASK, headers=(*ASK.headers, *secret)))
+
+        assert "secret" not in dict(other.requests[0].headers).values()
+        assert {name for name, _ in secret} <= origin.requests[0].names
+
+
+async def test_another_model_is_named_with_usage_too(
+    origin: ScriptedOrigin, clock: FakeClock, heard: Heard
+) -> None:
+    """Both bodies name it: the one that asks for usage, and the caller's own."""
+    origin.then(status=500, body=b"{}")
+    told = Feed()
+    async with chain([origin.url], clock, heard) as first:
+        links = [*first._links, Link("fed", told, "mini")]
+        asked = Chain(links, {}, clock=clock, observer=heard)
+        await asked.send(replace(ASK, with_usage=BODY))
+
+    (got,) = told.asked
+    assert got.with_usage == got.body
+    assert b'"model":"mini"' in got.body

@@ -1,11 +1,14 @@
 """Never one answer for two requests that could have two."""
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from yarl import URL
 
 from tests.support.completions import text_for
 from tests.support.origin import ScriptedOrigin
@@ -121,6 +124,47 @@ async def test_query_strings_are_apart(proxy: Served, origin: ScriptedOrigin) ->
         "/v1/chat/completions?api-version=2",
         "/v1/chat/completions",
     ]
+
+
+@pytest.mark.parametrize("name", ["x_goog_api_key", "x_portkey_virtual_key", "helicone_auth"])
+async def test_a_gateways_own_key_is_a_key(
+    proxy: Served, origin: ScriptedOrigin, name: str
+) -> None:
+    """Whoever has another one is somebody else, though all send the same `authorization`."""
+    headers: list[dict[str, str]] = [{name: "one"}, {name: "two"}, {}, {name: "one"}]
+    got = [await proxy.post(chat(), **more) for more in headers]
+
+    assert [one.cache for one in got] == ["MISS", "MISS", "MISS", "HIT"]
+    assert origin.requests[0].header(name.replace("_", "-")) == "one"
+
+
+async def test_an_escaped_query_is_another(proxy: Served, origin: ScriptedOrigin) -> None:
+    """What the origin can tell apart has two answers."""
+    url = f"{proxy.url}/chat/completions"
+    for query in ("a=1%26b=2", "a=1&b=2"):
+        target = URL(f"{url}?{query}", encoded=True)
+        async with proxy.http.post(target, json=chat()) as got:
+            assert (got.status, got.headers["x-cache"]) == (200, "MISS")
+
+    assert origin.calls == 2
+
+
+@pytest.mark.parametrize("name", [b"authorization", b"x-api-key", b"x-tenant"])
+async def test_a_header_that_is_not_unicode(serving: Serving, name: bytes) -> None:
+    """Some clients write Latin-1 (RFC 9110, 5.5): two bytes are two callers, and no error."""
+    body, caches = json.dumps(chat()).encode(), []
+    async with serving(server={"trusted_tenant_header": "X-Tenant"}) as proxy:
+        for value in (b"\xe9", b"\xe8", b"\xe9"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n")
+            writer.write(b"%b: caf%b\r\ncontent-length: %d\r\n\r\n" % (name, value, len(body)))
+            writer.write(body)
+            head = (await reader.read()).partition(b"\r\n\r\n")[0].lower().split(b"\r\n")
+            caches.append((head[0], next(line for line in head if line.startswith(b"x-cache:"))))
+            writer.close()
+
+    ok = b"http/1.1 200 ok"
+    assert caches == [(ok, b"x-cache: miss"), (ok, b"x-cache: miss"), (ok, b"x-cache: hit")]
 
 
 async def test_shared_tenancy(serving: Serving, origin: ScriptedOrigin) -> None:

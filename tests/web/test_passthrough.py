@@ -54,15 +54,26 @@ async def test_paths_and_queries_pass_unchanged(
 
 
 async def test_a_path_cannot_leave_the_base(serving: Serving, origin: ScriptedOrigin) -> None:
-    """Whatever the caller writes, the host is the operator's."""
+    """Whatever the caller writes, host and root are the operator's: his key may go along."""
+    targets = {
+        "/v1/@evil.example/": b"200",
+        "/v1//evil.example/x": b"200",
+        "/v1/models/a..b/..c": b"200",
+        "/v1/../admin": b"400",
+        "/v1/x/%2E./../admin": b"400",
+        "/v1/..%2fadmin": b"400",
+        "/v1/files/..": b"400",
+    }
     async with serving() as proxy:
-        for target in ("/v1/@evil.example/", "/v1//evil.example/x", "/v1/../admin"):
+        for target, expected in targets.items():
             reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
             writer.write(f"GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
             status = (await reader.read()).split(b" ", 2)[1]
             writer.close()
 
-            assert status in {b"200", b"404"}
+            assert status == expected, target
+        assert len(proxy.events("request")) == len(targets)
+    assert len(origin.requests) == 3
     assert all(request.path.startswith("/v1/") for request in origin.requests)
     assert all(request.header("host") == f"127.0.0.1:{origin.port}" for request in origin.requests)
 
@@ -314,3 +325,17 @@ async def test_an_origin_that_answers_before_the_upload_ends(
 
     assert after.status == 200
     assert not origin.requests[0].whole
+
+
+async def test_another_cache_behind_this_one(proxy: Served, origin: ScriptedOrigin) -> None:
+    """What it did is told in `cache-status` alone; all else in our headers is our own."""
+    told = {"x-cache": "HIT", "x-cache-tier": "shared", "cache-status": "Edge; hit", "age": "9"}
+    origin.always = Act(headers=tuple(told.items()))
+    read, passed = await proxy.post(chat()), await proxy.get("/v1/models")
+
+    for got, mine in ((read, "MISS"), (passed, "BYPASS")):
+        assert got.headers.getall("x-cache") == [mine]
+        assert "x-cache-tier" not in got.headers
+        assert got.headers.getall("cache-status")[0] == "Edge; hit"
+        assert got.headers.getall("cache-status")[1].startswith("Reprise; fwd=")
+        assert got.headers.getall("age") == ["9"]

@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.support.origin import ScriptedOrigin, scripted_origin
+from tests.support.origin import Act, Received, ScriptedOrigin, scripted_origin
 from tests.support.program import KEY, Got, Served, Serving, chat
 from tests.support.servers import free_port
 
@@ -83,9 +83,7 @@ async def test_azure(serving: Serving, other: ScriptedOrigin) -> None:
     assert other.requests[0].header("api-key") == "azure-key"
 
 
-def other_answers() -> Any:
-    from tests.support.origin import Act  # noqa: PLC0415
-
+def other_answers() -> Act:
     message = {"role": "assistant", "content": "from Azure"}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     body = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
@@ -152,9 +150,7 @@ async def test_failing_over(
     assert [(one["upstream"], one["instead"]) for one in events] == [("", "other")]
 
 
-def _overloaded(headers: Any) -> Any:
-    from tests.support.origin import Act  # noqa: PLC0415
-
+def _overloaded(headers: Any) -> Act:
     return Act(status=429, headers=headers, body=b'{"error":{"message":"slow down"}}')
 
 
@@ -195,3 +191,79 @@ async def test_nobody_there(serving: Serving) -> None:
         got = await proxy.post(chat())
 
     assert (got.status, got.code) == (502, "upstream_unreachable")
+
+
+@pytest.mark.parametrize("form", ["json", "sse"])
+async def test_another_models_answer_is_called_so_in_either_form(
+    serving: Serving, origin: ScriptedOrigin, other: ScriptedOrigin, form: str
+) -> None:
+    """Also where the caller asked for a stream and the origin knows none, or the other way."""
+    origin.then(status=500, body=b"{}")
+    other.then(**{form: True})
+    upstream = {"base_url": origin.url, "fallbacks": ["small"]}
+    small = named(other, "small", api_key="own", send_model="mini")
+    async with serving(upstream=upstream, upstreams=[small]) as proxy:
+        got = await proxy.post(chat(stream=form == "json"))
+
+    assert (got.status, got.headers["x-cache-substitute"]) == (200, "small")
+    assert got.body.startswith(b"data: ") is (form == "json")
+
+
+async def test_another_models_vectors_are_not_kept(
+    serving: Serving, origin: ScriptedOrigin, other: ScriptedOrigin
+) -> None:
+    """Nor is a part of a batch made of them."""
+    upstream = {"base_url": origin.url, "fallbacks": ["small"]}
+    small = named(other, "small", api_key="own", send_model="mini")
+    body: Json = {"model": "m", "input": ["a", "b"]}
+    async with serving(upstream=upstream, upstreams=[small]) as proxy:
+        await proxy.post({**body, "input": "a"}, to="/embeddings")
+        origin.then(status=500, body=b"{}")
+        origin.then(status=500, body=b"{}")
+        first = await proxy.post(body, to="/embeddings")
+        second = await proxy.post(body, to="/embeddings")
+
+    assert (first.json["model"], first.headers["x-cache-substitute"]) == ("mini", "small")
+    assert (second.json["model"], second.headers["x-cache-items"]) == ("m", "1/2")
+    assert [len(one.json["input"]) for one in other.requests] == [1, 2]
+
+
+async def test_one_origin_that_refuses_usage_is_one(
+    serving: Serving, origin: ScriptedOrigin, other: ScriptedOrigin
+) -> None:
+    """The others are asked for it as before, and each as its own configuration says."""
+    other.always = Act(strict=True)
+    with scripted_origin() as third:
+        silent = named(third, "third", models=["c"], request_usage=False)
+        async with serving(upstreams=[named(other, models=["b"]), silent]) as proxy:
+            for model in "bab":
+                got = await proxy.post(chat(f"To {model}", model=model, stream=True))
+                assert got.status == 200
+                await proxy.post(chat(f"To {model} again", model=model, stream=True))
+            await proxy.post(chat(model="c", stream=True))
+            refused = proxy.events("usage_refused")
+
+        assert [_asks_usage(one) for one in other.requests] == [True, False, False]
+        assert [_asks_usage(one) for one in origin.requests] == [True, True]
+        assert [_asks_usage(one) for one in third.requests] == [False]
+        assert [one["upstream"] for one in refused] == ["other"]
+
+
+def _asks_usage(request: Received) -> bool:
+    return "stream_options" in request.json
+
+
+async def test_a_fallback_that_refuses_usage_answers(
+    serving: Serving, origin: ScriptedOrigin, other: ScriptedOrigin
+) -> None:
+    """It gets the caller's own request, and the first origin is asked for usage all the same."""
+    origin.then(status=503, body=b"{}")
+    other.always = Act(strict=True)
+    upstream = {"base_url": origin.url, "fallbacks": ["other"]}
+    async with serving(upstream=upstream, upstreams=[named(other, api_key="own")]) as proxy:
+        first = await proxy.post(chat(stream=True))
+        await proxy.post(chat("Another", stream=True))
+
+    assert first.status == 200
+    assert [_asks_usage(one) for one in other.requests] == [True, False]
+    assert [_asks_usage(one) for one in origin.requests] == [True, True]

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 
-from tests.support.origin import Act, ScriptedOrigin
+from tests.support.origin import Act, Gate, ScriptedOrigin
 from tests.support.program import Served, Serving
 
 
@@ -34,6 +34,11 @@ class Realtime:
         async for message in socket:
             if message.type is WSMsgType.BINARY:
                 await socket.send_bytes(message.data)
+            elif message.data == "silently":
+                await socket._writer.send_frame(b"", WSMsgType.CLOSE)  # type: ignore[union-attr]
+            elif message.data == "vanish":
+                assert request.transport is not None
+                request.transport.abort()
             elif message.data == "bye":
                 await socket.close(code=4000, message=b"enough")
             else:
@@ -121,3 +126,55 @@ async def test_a_refused_socket(proxy: Served, origin: ScriptedOrigin) -> None:
         await proxy.http.ws_connect(f"{proxy.url}/realtime")
 
     assert refused.value.status == 401
+
+
+@pytest.mark.parametrize(("how", "code"), [("silently", 1000), ("vanish", 1011)])
+async def test_the_origin_gives_no_code(proxied: Served, how: str, code: int) -> None:
+    """The caller gets one that may be sent (RFC 6455, 7.4.1), and that tells loss from an end."""
+    async with proxied.http.ws_connect(f"{proxied.url}/realtime", autoclose=False) as socket:
+        await socket.send_str(how)
+        message = await socket.receive()
+
+    assert (message.type, message.data) == (WSMsgType.CLOSE, code)
+
+
+async def test_a_socket_is_not_sent_elsewhere(
+    serving: Serving, origin: ScriptedOrigin, origin_ws: Realtime
+) -> None:
+    """A redirect is the caller's to follow: his key is for the origin, not for where it points."""
+    location = (("location", f"{origin_ws.url}/stolen"),)
+    origin.always = Act(status=307, headers=location, body=b"{}")
+    async with (
+        serving() as proxy,
+        proxy.http.get(
+            f"{proxy.url}/realtime",
+            headers={
+                "connection": "upgrade",
+                "upgrade": "websocket",
+                "sec-websocket-version": "13",
+                "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+                "api-key": "k",
+            },
+            allow_redirects=False,
+        ) as got,
+    ):
+        assert (got.status, got.headers["location"]) == (307, location[0][1])
+
+    assert origin_ws.path == ""
+
+
+async def test_a_socket_that_is_not_opened_in_time(
+    serving: Serving, origin: ScriptedOrigin
+) -> None:
+    """The caller is told, and so is the log."""
+    gate = Gate()
+    origin.always = Act(before=gate)
+    upstream = {"base_url": origin.url, "first_byte_timeout_s": 0.2}
+    async with serving(upstream=upstream) as proxy:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await proxy.http.ws_connect(f"{proxy.url}/realtime")
+        gate.open()
+        (line,) = proxy.events("request")
+
+    assert (refused.value.status, line["status"]) == (504, 504)
+    assert line["reason"] == "upstream_timeout"

@@ -7,13 +7,22 @@ A dialect knows one API's shapes and nothing of caches, tiers or HTTP. It reads 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from proxy.core.admission import AnswerFacts
 from proxy.core.conversation.turns import Turn
 from proxy.core.model import Scope, Usage
 
 Json = dict[str, Any]
+
+
+_MOST_TOKENS = 2**40
+"""Over what any answer costs: a number beyond it is no count."""
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether an origin has counted tokens: some servers write -1, or a text."""
+    return type(value) is int and 0 <= value < _MOST_TOKENS
 
 
 class UnreadableFrameError(ValueError):

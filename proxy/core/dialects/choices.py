@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from proxy.core.canonical import dumps
-from proxy.core.dialects.base import Json, UnreadableFrameError
+from proxy.core.dialects.base import Json, UnreadableFrameError, is_count
 from proxy.core.dialects.deltas import settle
 from proxy.core.dialects.payloads import glance, has_halves, healed, parse
 from proxy.core.dialects.reader import UnknownShapeError
@@ -155,6 +155,4 @@ def usage_of(answer: Json) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if type(prompt) is not int or type(completion) is not int:
-        return None
-    return Usage(prompt, completion)
+    return Usage(prompt, completion) if is_count(prompt) and is_count(completion) else None

@@ -14,9 +14,9 @@ from typing import Any, Final, cast
 
 import orjson
 
-from proxy.core.dialects.base import Json, Stamp
+from proxy.core.dialects.base import Json, Stamp, is_count
 from proxy.core.dialects.embeddings import Encoding
-from proxy.core.dialects.vectors import NotNumbersError, Numbers, Style, numbers_of
+from proxy.core.dialects.vectors import Numbers, Style, numbers_of
 from proxy.core.model import Answer, Usage
 
 _ITEM_ONLY: Final = "embedding"
@@ -37,15 +37,15 @@ def taken_apart(body: bytes, weights: Sequence[int]) -> list[Answer] | None:
         told = orjson.loads(body)
         items = _in_order(told["data"], len(weights))
         vectors = [numbers_of(item[_ITEM_ONLY]) for item in items]
-    except (NotNumbersError, ValueError, LookupError, TypeError, AttributeError):
-        return None
-    envelope = {name: value for name, value in told.items() if name not in {"data", "usage"}}
-    usages = shared_out(told.get("usage"), weights)
-    is_alone = len(weights) == 1
-    return [
-        _kept(envelope, item, usage, numbers, is_alone=is_alone)
-        for item, usage, numbers in zip(items, usages, vectors, strict=True)
-    ]
+        envelope = {name: value for name, value in told.items() if name not in {"data", "usage"}}
+        usages = shared_out(told.get("usage"), weights)
+        is_alone = len(weights) == 1
+        return [
+            _kept(envelope, item, usage, numbers, is_alone=is_alone)
+            for item, usage, numbers in zip(items, usages, vectors, strict=True)
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None  # of a shape that no origin documents, or nested too deeply
 
 
 def _in_order(items: list[Json], count: int) -> list[Json]:
@@ -69,7 +69,7 @@ def _kept(envelope: Json, item: Json, usage: Any, numbers: Numbers, *, is_alone:
 
 def _tokens(usage: object, *, estimated: bool) -> Usage | None:
     prompt = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    return Usage(prompt, 0, estimated) if type(prompt) is int else None
+    return Usage(prompt, 0, estimated) if is_count(prompt) else None
 
 
 def put_together(answers: Sequence[Answer], encoding: Encoding, stamp: Stamp) -> bytes:

@@ -15,7 +15,8 @@ ERROR: Final = "error"
 _HEAD: Final = re.compile(rb'\{\s*"type"\s*:\s*"([\w.]+)"')
 """A payload that begins with its type, as nearly all do."""
 
-_NAME: Final = re.compile(r"[\w.]+")
+_NAME: Final = re.compile(r"[!-~]+")
+"""What can stand in an `event:` field, whatever an origin calls its events."""
 
 
 def name_of(frame: bytes) -> str:

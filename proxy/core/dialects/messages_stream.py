@@ -10,7 +10,7 @@ from typing import Final
 
 from proxy.core.admission import AnswerFacts
 from proxy.core.canonical import dumps, loads
-from proxy.core.dialects.base import Json, Stamp, UnreadableFrameError
+from proxy.core.dialects.base import Json, Stamp, UnreadableFrameError, is_count
 from proxy.core.dialects.contents import is_one_of
 from proxy.core.dialects.deltas import settle
 from proxy.core.dialects.payloads import has_halves, healed, parse
@@ -21,6 +21,9 @@ _PLAIN_BLOCKS: Final = frozenset({"text", "thinking", "redacted_thinking", "tool
 
 _PASSED: Final = "partial_json"
 """Where a block's input is gathered until it is whole."""
+
+_OF_THE_END: Final = frozenset({"type", "delta", "usage"})
+"""What every `message_delta` has."""
 
 
 class _Fold:
@@ -43,7 +46,7 @@ class _Fold:
             case "content_block_stop":
                 self._stop(event["index"])
             case "message_delta":
-                self._end(event["delta"], event.get("usage") or {})
+                self._end(event)
             case "message_stop" | "ping":
                 pass
             case other:
@@ -74,8 +77,11 @@ class _Fold:
         if passed := self._passed.pop(index, ""):
             self.message["content"][index]["input"] = loads(_utf8(passed))
 
-    def _end(self, delta: Json, usage: Json) -> None:
-        settle(self.message, delta.items())
+    def _end(self, event: Json) -> None:
+        """What is told at the end: in the event's delta, and of some of the beta API beside it."""
+        settle(self.message, event["delta"].items())
+        settle(self.message, ((n, v) for n, v in event.items() if n not in _OF_THE_END))
+        usage = event.get("usage") or {}
         if usage:
             known = self.message.get("usage")
             self.message["usage"] = dict(known) if isinstance(known, dict) else {}
@@ -157,9 +163,7 @@ def usage_of(answer: Json) -> Usage | None:
         return None
     read = [usage.get(name) or 0 for name in _ASKED]
     said = usage.get("output_tokens")
-    if type(said) is not int or type(usage.get("input_tokens")) is not int:
-        return None
-    if not all(type(count) is int for count in read):
+    if not is_count(said) or not all(map(is_count, (usage.get("input_tokens"), *read))):
         return None
     return Usage(sum(read), said)
 

@@ -11,8 +11,11 @@ from proxy.core.canonical import dumps
 from proxy.core.dialects.base import Json
 from proxy.core.dialects.pieces import words
 
-_ENDS: Final = ("stop_reason", "stop_sequence", "stop_details", "container", "context_management")
+_ENDS: Final = ("stop_reason", "stop_sequence", "stop_details", "container")
 """What a message has only at its end."""
+
+_BESIDE: Final = ("context_management",)
+"""The same, told beside the others."""
 
 _LATE_COUNTS: Final = (
     "input_tokens",
@@ -33,7 +36,8 @@ def unfold(answer: Json, *, include_usage: bool) -> list[bytes]:  # noqa: ARG001
 def _events(answer: Json) -> Iterator[Json]:
     ends = {name: answer[name] for name in _ENDS if name in answer}
     usage = answer.get("usage")
-    untold: Json = dict.fromkeys(ends)
+    beside = {name: answer[name] for name in _BESIDE if name in answer}
+    untold: Json = dict.fromkeys([*ends, *beside])
     begun = {**answer, "content": [], **untold}
     late: Json = {}
     if isinstance(usage, dict):
@@ -48,7 +52,7 @@ def _events(answer: Json) -> Iterator[Json]:
         for delta in deltas:
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
-    yield {"type": "message_delta", "delta": ends, "usage": late}
+    yield {"type": "message_delta", "delta": ends, **beside, "usage": late}
     yield {"type": "message_stop"}
 
 

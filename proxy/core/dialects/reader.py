@@ -67,8 +67,8 @@ class Reader(ABC):
         scope = partial(Scope, tenant=tenant, namespace=namespace, api=self.api)
         try:
             return self._read(body, model, scope, extra)
-        except (UnknownShapeError, UncanonicalError, UnicodeEncodeError):
-            # Half a surrogate pair, in whatever text, cannot be keyed.
+        except (UnknownShapeError, UncanonicalError, UnicodeEncodeError, RecursionError):
+            # Half a surrogate pair, in whatever text, cannot be keyed; nor what has no bottom.
             name = model.encode(errors="replace").decode()
             stream = body.get("stream") is True
             return Reading(scope(model=name), question="", stream=stream, bypass="unreadable")

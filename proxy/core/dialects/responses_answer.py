@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from proxy.core.admission import AnswerFacts
-from proxy.core.dialects.base import Json
+from proxy.core.dialects.base import Json, is_count
 from proxy.core.dialects.contents import is_one_of
 from proxy.core.model import Usage
 
@@ -56,9 +56,7 @@ def usage_of(answer: Json) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     prompt, completion = usage.get("input_tokens"), usage.get("output_tokens")
-    if type(prompt) is not int or type(completion) is not int:
-        return None
-    return Usage(prompt, completion)
+    return Usage(prompt, completion) if is_count(prompt) and is_count(completion) else None
 
 
 def text_of(answer: Json) -> str:

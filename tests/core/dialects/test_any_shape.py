@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.core.canonical import loads
 from proxy.core.dialects.base import Dialect
 from proxy.core.dialects.chat import Chat
 from proxy.core.dialects.completions import Completions
 from proxy.core.dialects.embeddings import read as read_embeddings
+from proxy.core.dialects.embeddings_answer import taken_apart
 from proxy.core.dialects.messages import Messages
 from proxy.core.dialects.responses import Responses
 from tests.core.builders import Json, json_values
@@ -138,3 +140,48 @@ def test_no_answer_is_beyond_judging(dialect: Dialect, answer: Json, data: st.Da
 
     assert facts.finish is not None
     assert usage is None or usage.total >= 0
+
+
+DEEP = [
+    '[{"role":"user","type":%s}]',
+    '[{"role":"user","content":[{"type":%s}]}]',
+    '[{"role":"user","content":[{"type":"tool_result","content":%s}]}]',
+]
+
+
+def deep(levels: int) -> list[str]:
+    """JSON of so many levels: lists, objects, and tools' results inside tools' results."""
+    nests = (("[", "]"), ('{"text":', "}"), ('[{"type":"tool_result","content":', "}]"))
+    return [opened * levels + '"e\u0301"' + closed * levels for opened, closed in nests]
+
+
+@pytest.mark.parametrize("dialect", [one for one, _ in REQUESTS], ids=lambda one: one.api)
+def test_no_request_is_too_deep_to_be_read(dialect: Dialect) -> None:
+    """What is nested as deeply as JSON can be read is passed on at the latest; it is no crash."""
+    for levels in range(20, 1000, 47):
+        for value in deep(levels):
+            for shape in (*DEEP, "%s"):
+                said = shape % value
+                raw = '{"model":"m","store":false,"input":%s,"messages":%s,"tools":[%s]}'
+                try:
+                    body = loads((raw % (said, said, value)).encode())
+                except ValueError:  # answered with 400
+                    continue
+                assert dialect.read(body, tenant="t", namespace="", extra={}).scope.model == "m"
+
+
+@pytest.mark.parametrize(("dialect", "answer"), ANSWERS, ids=lambda one: getattr(one, "api", ""))
+@pytest.mark.parametrize("count", [-1, 10**30, 10**400, True, "7", None])
+def test_what_is_no_count_is_not_counted(dialect: Dialect, answer: Json, count: object) -> None:
+    """Nor does it reach a metric, which can neither fall nor grow without end."""
+    for name in answer["usage"]:
+        if name in ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens"):
+            assert dialect.usage_of(with_another(answer, ("usage", name), count)) is None
+
+
+def test_what_is_no_count_is_no_batchs_either() -> None:
+    """An embedding's tokens are then unknown."""
+    body = b'{"data":[{"index":0,"embedding":[1.5]}],"usage":{"prompt_tokens":-1}}'
+    answers = taken_apart(body, [1]) or ()
+
+    assert [answer.usage for answer in answers] == [None]

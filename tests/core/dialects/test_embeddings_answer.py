@@ -158,6 +158,8 @@ def test_whatever_a_usage_is_made_of_is_shared_and_added() -> None:
         b'{"data":[{"index":0,"embedding":[1]},{"index":0,"embedding":[1]}]}',
         b'{"data":[{"index":"0","embedding":[1]}]}',
         b'{"data":[{"index":0,"embedding":"!"}]}',
+        b'{"data":[{"index":0,"embedding":[1],"x":%b}]}' % (b"[" * 400 + b"]" * 400),
+        b'{"data":[{"index":0,"embedding":[1]}],"usage":%b1%b}' % (b'{"a":' * 900, b"}" * 900),
     ],
 )
 def test_what_is_not_one_answer_an_input_is_none(body: bytes) -> None:

@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 from anthropic._models import construct_type
+from anthropic.lib.streaming._beta_messages import accumulate_event as accumulate_beta
 from anthropic.lib.streaming._messages import accumulate_event
 from anthropic.types import Message, RawMessageStreamEvent
+from anthropic.types.beta import BetaRawMessageStreamEvent
+from httpx2 import Headers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -145,3 +148,19 @@ def test_odd_blocks_come_whole(block: Json) -> None:
 def test_a_malformed_answer_still_streams(answer: Json) -> None:
     """It streams as what can be read of it; it was never kept."""
     assert unfold(answer, include_usage=True)
+
+
+def test_edits_of_the_context_are_told_beside_the_end() -> None:
+    """As Anthropic's beta API does, and its accumulator reads them there."""
+    edits = {"applied_edits": [{"type": "clear_tool_uses_20250919", "cleared_tool_uses": 1}]}
+    answer = {**said("Hi"), "context_management": edits}
+    frames = unfold(answer, include_usage=True)
+    snapshot: Any = None
+    for event in told(answer):
+        made: Any = construct_type(value=event, type_=BetaRawMessageStreamEvent)
+        snapshot = accumulate_beta(
+            event=made, current_snapshot=snapshot, json_bufs={}, request_headers=Headers()
+        )
+
+    assert fold(frames) == answer
+    assert snapshot.context_management.to_dict() == edits

@@ -1,0 +1,34 @@
+"""Which request headers say who asks: the caller's credential, and the account it is used for."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from proxy.core.model import digest
+
+KEYS: Final = ("authorization", "api-key", "x-api-key")
+"""Where OpenAI, Azure and Anthropic clients put their key."""
+
+ACCOUNTS: Final = ("openai-organization", "openai-project", "anthropic-workspace-id")
+"""Which of a key's accounts is meant: answers do not cross them."""
+
+_LOOKS_SECRET: Final = re.compile(r"auth|api-?key|virtual-?key|token|secret|credential")
+"""Others have headers of their own: `x-goog-api-key`, `helicone-auth`, `x-portkey-virtual-key`."""
+
+
+def is_personal(name: str) -> bool:
+    """Whether a header (lower case) is for the origin that its sender knows, and for no other."""
+    return name in ACCOUNTS or name == "cookie" or _LOOKS_SECRET.search(name) is not None
+
+
+def digest_of(headers: Mapping[str, str]) -> str:
+    """Of all that says who asks, and for which account. Cookies do not: many are set by the origin.
+
+    Args:
+        headers: By lower-case name. What is not UTF-8 in a value is escaped (PEP 383).
+    """
+    others = sorted(n for n in headers if n not in KEYS and _LOOKS_SECRET.search(n) is not None)
+    told = [headers.get(name, "") for name in KEYS + ACCOUNTS]
+    for name in others:
+        told += [name, headers[name]]
+    return digest(*(value.encode(errors="surrogateescape") for value in told))
