@@ -27,8 +27,8 @@ from proxy.config import Config
 from proxy.core.changes import Added, Changes, Removed, Selector
 from proxy.core.model import Answer, CacheRequest, Caller, Directives, Entry, Scope, Usage, Vector
 from proxy.errors import TierError
+from proxy.parts.sharing import Probe, Sharing, build
 from proxy.resilience import Pace, Stage, Tasks
-from proxy.sharing import Probe, Sharing, build
 from proxy.tiers.faiss import FaissTier
 from proxy.tiers.session import MemoryTier
 from proxy.upkeep import Every, Upkeep

@@ -20,13 +20,10 @@ The map. A request goes down once and up once, and imports go down only:
     core        decides: keys, directives, freshness, judgement, streams; no I/O, no clock
 
 `supervisor` keeps several processes of `serving` on one port, where that is asked for.
-`runtime` builds the parts from `config` (`semantic` those for reworded questions, `indexing` their
-index, `experience` those that learn from hits, `sharing` those that replicas share, `rules` what
-may be kept) and closes them; `upkeep` follows the shared tier's change log, from which the index
-and the session tiers are derived. `migration` moves the index to another backend. `feedback` takes
-a caller's verdict, `explaining` tells every stage's word. `cli` is for operators: `evaluation`,
-`calibration` and `simulation` are what its commands measure. `library` is the same cache without
-HTTP:
+`runtime` starts and closes what `parts` builds from `config`; `upkeep` follows the shared tier's
+change log, from which the index and the session tiers are derived. `migration` moves the index to
+another backend. `feedback` takes a caller's verdict, `explaining` tells every stage's word. `cli`
+is for operators, `measuring` what its commands measure. `library` is the same cache without HTTP:
 
     async with open_cache(config) as cache:
         answered = await cache.ask(request, origin)

@@ -21,10 +21,10 @@ from proxy.core.model import CacheRequest, Candidate, Outcome, Reject, Result, V
 from proxy.core.reading import Understood
 from proxy.errors import TierError
 from proxy.exchange import Exchange
+from proxy.parts.semantic import guards_of
 from proxy.resilience import Deadline
 from proxy.runtime import Runtime
 from proxy.searching import MARKED, Verification
-from proxy.semantic import guards_of
 
 PATIENCE_S: Final = 30.0
 """For each question put to a part: who asks why can wait."""

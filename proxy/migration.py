@@ -13,13 +13,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from proxy import indexing, sharing
 from proxy.config import Config
 from proxy.core.changes import ALL_TENANTS, Added, Selector
 from proxy.errors import ConfigError, RepriseError, TierError, UnfitServerError
-from proxy.indexing import Backend
+from proxy.parts import indexing, sharing
+from proxy.parts.indexing import Backend
+from proxy.parts.semantic import embedder_of
 from proxy.ports import Embedder, Observer, SharedTier, VectorTier
-from proxy.semantic import embedder_of
 from proxy.telemetry import Telemetry
 from proxy.telemetry.logs import Logs, open_logs
 

@@ -13,9 +13,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TextIO
 
-from proxy import experience as experiences
-from proxy import rules
-from proxy import sharing as sharings
 from proxy.asking import Asker
 from proxy.backlog import Backlog, Drain
 from proxy.batchcalls import BatchCalls
@@ -26,14 +23,17 @@ from proxy.core.admission import Admission
 from proxy.core.changes import Selector
 from proxy.core.directives import Limits
 from proxy.errors import ConfigError, UnfitServerError
-from proxy.experience import Experience
 from proxy.flights import Flights
 from proxy.gateway import Gateway
+from proxy.parts import experience as experiences
+from proxy.parts import rules
+from proxy.parts import sharing as sharings
+from proxy.parts.experience import Experience
+from proxy.parts.semantic import Built, build
+from proxy.parts.sharing import WRITE_S, Sharing
 from proxy.ports import Observer, SessionTier, SharedTier
 from proxy.resilience import Deadline, Pace, Stage, Tasks
 from proxy.searching import Search, Semantic
-from proxy.semantic import Built, build
-from proxy.sharing import WRITE_S, Sharing
 from proxy.storing import Store
 from proxy.telemetry import Telemetry
 from proxy.telemetry.gauges import Readings

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config import Config
-from proxy.evaluation import Kind, evaluate, read_set, score
+from proxy.measuring.evaluation import Kind, evaluate, read_set, score
 
 DATA = Path(os.environ.get("DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
 

@@ -11,9 +11,9 @@ from proxy.core.freshness import Lifetimes
 from proxy.core.lookup import Hit, Miss
 from proxy.core.model import Answer, CacheRequest, Outcome, Result, Tier, Usage
 from proxy.exchange import Exchange
+from proxy.parts.semantic import judge_of
 from proxy.resilience import Stage, Tasks
 from proxy.searching import Search, Semantic, Verification
-from proxy.semantic import judge_of
 from proxy.storing import Store
 from proxy.tiers.faiss import FaissTier
 from proxy.tiers.session import MemoryTier

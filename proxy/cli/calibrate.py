@@ -18,10 +18,10 @@ from proxy.cli.plots import MISSING, MODES, png, terminal_plot
 from proxy.cli.printing import percent, print_json, print_table, progress
 
 if TYPE_CHECKING:
-    from proxy.calibration import Measured
     from proxy.config import Config
     from proxy.core.calibrating import Aim
-    from proxy.evaluation import Sample
+    from proxy.measuring.calibration import Measured
+    from proxy.measuring.evaluation import Sample
 
 Report = dict[str, Any]
 
@@ -77,8 +77,8 @@ def calibrate(  # noqa: PLR0913 - an option each
     The lowest that meet the target are taken. Exit code 1 says that none does, or that a part of
     the cache does not work; 2 that an option, a file or the configuration cannot be used.
     """
-    from proxy.calibration import calibrate as fitted  # noqa: PLC0415 - slow to import
-    from proxy.calibration import report as reported  # noqa: PLC0415 - slow to import
+    from proxy.measuring.calibration import calibrate as fitted  # noqa: PLC0415 - slow to import
+    from proxy.measuring.calibration import report as reported  # noqa: PLC0415 - slow to import
 
     found = load_or_exit(config)
     aim = _aim(target_wrong, confidence, bound)
@@ -112,8 +112,8 @@ def _aim(target: float, confidence: float, bound: str) -> "Aim":
 def _samples(
     paths: Sequence[Path], config: "Config", aim: "Aim", limit: int, *, leave_out_ambiguous: bool
 ) -> "list[Sample]":
-    from proxy.calibration import check  # noqa: PLC0415 - slow to import
-    from proxy.evaluation import EvaluationError, Kind, read_set  # noqa: PLC0415 - slow to import
+    from proxy.measuring.calibration import check  # noqa: PLC0415 - slow to import
+    from proxy.measuring.evaluation import EvaluationError, Kind, read_set  # noqa: PLC0415 - slow to import
 
     try:
         samples = [
@@ -127,7 +127,7 @@ def _samples(
 
 
 def _measured(samples: "list[Sample]", config: "Config") -> "Measured":
-    from proxy.calibration import measure  # noqa: PLC0415 - slow to import
+    from proxy.measuring.calibration import measure  # noqa: PLC0415 - slow to import
 
     rows = sum(len(sample.cases) for sample in samples)
     with exit_on_failure(), progress("pairs", rows) as advance:

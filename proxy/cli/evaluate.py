@@ -19,7 +19,7 @@ from proxy.cli.printing import percent, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from proxy.config import Config
-    from proxy.evaluation import Ruling, Sample
+    from proxy.measuring.evaluation import Ruling, Sample
 
 evaluate = typer.Typer(
     help="Put labelled questions to the cache's own lookup, and count right and wrong answers.",
@@ -99,7 +99,7 @@ def every(
     leave_out_ambiguous: LeaveOut = False,
 ) -> None:
     """Every labelled set in DIR: files named pairs_*, conv_* and stream_*."""
-    from proxy.evaluation import EvaluationError, read_set, sets_in  # noqa: PLC0415 - slow
+    from proxy.measuring.evaluation import EvaluationError, read_set, sets_in  # noqa: PLC0415 - slow
 
     found = load_or_exit(config)
     sets = sets_in(folder) if folder.is_dir() else []
@@ -130,7 +130,7 @@ def _one(
     limit: int,
     leave_out_ambiguous: bool = False,
 ) -> None:
-    from proxy.evaluation import EvaluationError, Kind, read_set  # noqa: PLC0415 - slow to import
+    from proxy.measuring.evaluation import EvaluationError, Kind, read_set  # noqa: PLC0415 - slow to import
 
     found = load_or_exit(config)
     try:
@@ -149,7 +149,7 @@ def _evaluated(
     samples: "Sequence[Sample]", config: "Config", dump: Path | None
 ) -> list[dict[str, Any]]:
     """The samples' reports, one after the other; a part that does not work ends the command."""
-    from proxy.evaluation import evaluate, score  # noqa: PLC0415 - slow to import
+    from proxy.measuring.evaluation import evaluate, score  # noqa: PLC0415 - slow to import
 
     reports = []
     with _dumping(dump) as write:

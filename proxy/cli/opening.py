@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from proxy.apart import apart
 from proxy.config import Config
 from proxy.core import directives
 from proxy.core.dialects.chat import Chat
@@ -21,6 +20,7 @@ from proxy.core.explaining import Comparison, Explanation
 from proxy.core.reading import Understood, understand
 from proxy.errors import ApiError, RepriseError, TierError
 from proxy.explaining import Explainer
+from proxy.measuring.apart import apart
 from proxy.runtime import Runtime, open_runtime
 from proxy.web.callers import KEYED, caller
 

@@ -69,7 +69,7 @@ def exit_on_failure() -> Iterator[None]:
     Exit code 2 says that the configuration cannot be used; 1 that a part of the cache does not
     work, since all misses would be no measurement.
     """
-    from proxy.evaluation import EvaluationError  # noqa: PLC0415 - slow to import
+    from proxy.measuring.evaluation import EvaluationError  # noqa: PLC0415 - slow to import
 
     try:
         yield

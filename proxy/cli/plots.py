@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Report = dict[str, Any]
-"""Of `proxy.calibration.report`."""
+"""Of `proxy.measuring.calibration.report`."""
 
 MISSING = (
     "No plot: it needs matplotlib and uniplot, which come with the extra: "

@@ -10,8 +10,8 @@ from proxy.cli.printing import percent, print_json, print_table, progress
 
 if TYPE_CHECKING:
     from proxy.config import Config
-    from proxy.evaluation import Sample
-    from proxy.simulation import Plan, Report
+    from proxy.measuring.evaluation import Sample
+    from proxy.measuring.simulation import Plan, Report
 
 HEAD = (
     "policy",
@@ -75,7 +75,7 @@ def simulate(
     Exit code 1 says that a part of the cache does not work; 2 that an option, a file or the
     configuration cannot be used.
     """
-    from proxy.simulation import Plan  # noqa: PLC0415 - slow to import
+    from proxy.measuring.simulation import Plan  # noqa: PLC0415 - slow to import
 
     found = load_or_exit(config)
     share = found.cache.judgement.explore_share
@@ -94,7 +94,7 @@ def simulate(
 
 
 def _samples(files: list[Path]) -> "list[Sample]":
-    from proxy.evaluation import EvaluationError, Kind, read_set  # noqa: PLC0415 - slow to import
+    from proxy.measuring.evaluation import EvaluationError, Kind, read_set  # noqa: PLC0415 - slow to import
 
     try:
         return [read_set(file, Kind.STREAM) for file in files]
@@ -103,7 +103,7 @@ def _samples(files: list[Path]) -> "list[Sample]":
 
 
 def _run(sample: "Sample", config: "Config", plan: "Plan") -> "list[Report]":
-    from proxy.simulation import simulate as simulated  # noqa: PLC0415 - slow to import
+    from proxy.measuring.simulation import simulate as simulated  # noqa: PLC0415 - slow to import
 
     replays = plan.seeds * len(list(plan.variants()))
     with exit_on_failure(), progress(sample.name, replays) as advance:

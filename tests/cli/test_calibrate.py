@@ -11,7 +11,7 @@ import pytest
 
 from proxy.config import load
 from tests.cli.test_check import run
-from tests.test_calibration import BAD, GOOD
+from tests.measuring.test_calibration import BAD, GOOD
 
 EASY = ("--target-wrong", "0.3", "--confidence", "0.6")
 """Shown by three hits without a wrong one."""

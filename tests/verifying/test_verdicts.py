@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import TierError
-from proxy.evaluation import Kind, read_set
+from proxy.measuring.evaluation import Kind, read_set
 from proxy.verifying.verdicts import VerdictFile, pair_id
 
 

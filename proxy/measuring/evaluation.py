@@ -19,13 +19,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from proxy.apart import apart_in_its_backend
 from proxy.config import Config
 from proxy.core.canonical import loads
 from proxy.core.lookup import Hit, Miss
 from proxy.core.scoring import PairRow, Report, StreamRow, score_pairs, score_stream
 from proxy.errors import RepriseError
 from proxy.library import Cache, Json, open_cache
+from proxy.measuring.apart import apart_in_its_backend
 from proxy.migration import MigrationError
 
 SUFFIXES = (".jsonl", ".jsonl.gz")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.config import Config
-from proxy.evaluation import (
+from proxy.measuring.evaluation import (
     EvaluationError,
     Kind,
     Ruling,

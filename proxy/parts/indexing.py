@@ -41,7 +41,7 @@ def build(config: Config, embedder: Embedder, shared: SharedTier, observer: Obse
 def _vector_sets(
     config: Config, embedder: Embedder, shared: SharedTier, observer: Observer
 ) -> VectorTier:
-    from proxy import reaching  # noqa: PLC0415 - only where it is configured
+    from proxy.parts import reaching  # noqa: PLC0415 - only where it is configured
     from proxy.tiers.vectorsets import Shape, VectorSetTier  # noqa: PLC0415 - the same
 
     async def exists(ids: Sequence[str]) -> Sequence[str]:

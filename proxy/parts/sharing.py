@@ -92,7 +92,7 @@ def _sqlite(path: Path, config: Config, observer: Observer) -> Shared:
 
 def _redis(config: Config, observer: Observer) -> Shared:
     chosen = config.cache.shared
-    from proxy import reaching  # noqa: PLC0415 - only where Redis is configured
+    from proxy.parts import reaching  # noqa: PLC0415 - only where Redis is configured
     from proxy.tiers.redis import RedisTier  # noqa: PLC0415 - the same
     from proxy.tiers.redisleases import RedisLeases  # noqa: PLC0415 - the same
     from proxy.tiers.redisnews import RedisLogWatch, RedisNews  # noqa: PLC0415 - the same

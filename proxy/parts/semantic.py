@@ -7,7 +7,6 @@ starts what is built, and closes it.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from proxy import indexing
 from proxy.config import Config
 from proxy.core.judgement.base import judge, read
 from proxy.core.judgement.guards import ALL, Guard, select
@@ -18,6 +17,7 @@ from proxy.core.model import Candidate, Verdict
 from proxy.embedding.memo import MemoEmbedder
 from proxy.embedding.onnx import OnnxEmbedder
 from proxy.errors import ConfigError, TierError
+from proxy.parts import indexing
 from proxy.ports import Embedder, Observer, SharedTier, Verifier, Writer
 from proxy.resilience import Stage, Tasks
 from proxy.searching import Semantic, Verification

@@ -21,7 +21,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from proxy.apart import apart
 from proxy.config import Config
 from proxy.core.dialects.chat import Chat
 from proxy.core.directives import parse
@@ -31,8 +30,9 @@ from proxy.core.model import Answer, CacheRequest, Caller, Candidate, Entry, Vec
 from proxy.core.reading import understand
 from proxy.core.replaying import Decider, Policy, Tally
 from proxy.errors import TierError
-from proxy.evaluation import Case, EvaluationError, Sample, refuse_trouble
 from proxy.library import Cache, open_cache
+from proxy.measuring.apart import apart
+from proxy.measuring.evaluation import Case, EvaluationError, Sample, refuse_trouble
 
 Report = dict[str, Any]
 

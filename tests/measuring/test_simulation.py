@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from proxy.config import Config
-from proxy.evaluation import EvaluationError, Kind, Sample, read_set
-from proxy.simulation import Plan, Report, simulate
+from proxy.measuring.evaluation import EvaluationError, Kind, Sample, read_set
+from proxy.measuring.simulation import Plan, Report, simulate
 
 LOOSE = Plan(bounds=(0.5,), seeds=2, explore_share=0.0)
 """Half may be wrong: a handful of comparisons proves it."""

@@ -1,9 +1,9 @@
 """Calibrate a configuration: measure labelled pairs, fit, and write the result as configuration.
 
-The pairs go through `proxy.evaluation`, that is, through the lookup that serves requests, with
-every threshold opened: what is then not served was vetoed, and what is served tells its similarity
-and probability. Whatever would make the outcome depend on more than the pair (exploring, auditing,
-a judge elsewhere) is switched off.
+The pairs go through `proxy.measuring.evaluation`, that is, through the lookup that serves requests,
+with every threshold opened: what is then not served was vetoed, and what is served tells its
+similarity and probability. Whatever would make the outcome depend on more than the pair (exploring,
+auditing, a judge elsewhere) is switched off.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,9 +29,9 @@ from proxy.core.calibrating import (
     table,
 )
 from proxy.core.judgement.base import read
-from proxy.evaluation import EvaluationError, Ruling, Sample, evaluate
 from proxy.library import Json
-from proxy.semantic import ids
+from proxy.measuring.evaluation import EvaluationError, Ruling, Sample, evaluate
+from proxy.parts.semantic import ids
 
 OPEN_PROBABILITY: Final = 1e-9
 """Whatever the verifier says is enough; 0 would mean that it cannot read the pair."""

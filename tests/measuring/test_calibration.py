@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from proxy.calibration import Measured, as_yaml, calibrate, check, measure, report
 from proxy.config import Config, load
 from proxy.core.calibrating import Aim, Scored
-from proxy.evaluation import EvaluationError, Kind, Sample, read_set
+from proxy.measuring.calibration import Measured, as_yaml, calibrate, check, measure, report
+from proxy.measuring.evaluation import EvaluationError, Kind, Sample, read_set
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EASY = Aim(target=0.3, confidence=0.6)
 """Shown by three hits without a wrong one."""
 

@@ -1,0 +1,1 @@
+"""What operators measure: right and wrong hits, thresholds, the cost of a bound on errors."""

@@ -1,0 +1,1 @@
+"""Builds the parts of a cache as configured: what `proxy.runtime` starts and closes."""
