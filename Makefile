@@ -8,9 +8,10 @@ READY  := $(VENV)/.ready
 DATA   ?= ../shared/data
 OTHERS := .clients
 SUITES := build
+PROMTOOL ?= $(or $(shell command -v promtool),$(SUITES)/prometheus/usr/bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-clients test-conformance test-real check fmt bench eval lock clean
+.PHONY: help setup run demo test test-clients test-conformance test-real check check-alerts fmt bench eval lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,15 @@ check: $(READY) ## Lint, types, architecture, tests: what CI runs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(ARGS)
+
+check-alerts: $(READY) $(PROMTOOL) ## Have promtool read and try the alert rules, and read the metrics (docs/monitoring.md)
+	$(PROMTOOL) check rules deploy/prometheus/alerts.yaml
+	$(PROMTOOL) test rules deploy/prometheus/alerts.test.yaml
+	$(BIN)/python -m tests.deploy.metrics | $(PROMTOOL) check metrics
+
+$(SUITES)/prometheus/usr/bin/promtool: # from Debian, unpacked and not installed
+	mkdir -p $(SUITES)/prometheus
+	cd $(SUITES)/prometheus && apt-get download prometheus && dpkg-deb -x prometheus_*.deb .
 
 fmt: $(READY) ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .

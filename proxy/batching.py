@@ -156,7 +156,7 @@ class Batcher:
 
     async def _look_up(self, trip: _Trip) -> None:
         exchange, began = trip.exchange, perf_counter()
-        scratch = Exchange(exchange.outcome)
+        scratch = Exchange(exchange.outcome, began=exchange.began)
 
         async def look_up(item: Item) -> None:
             trip.found[item.key] = await self._search.look_up(item.request, scratch)
@@ -165,6 +165,7 @@ class Batcher:
         took = perf_counter() - began  # many are looked up at once: their times overlap
         for stage, seconds in scratch.timings.items():
             exchange.timings[stage] = min(seconds, took)
+        exchange.starts |= scratch.starts
         reasons = (one.seen.reason for one in trip.found.values() if isinstance(one, Miss))
         exchange.learn(reason=next(filter(None, reasons), ""))
 

@@ -16,17 +16,20 @@ class Exchange:
     Attributes:
         outcome: What is known so far.
         timings: Seconds by stage.
+        starts: When each was first entered, seconds after the request came.
         began: When the request came, on the clock of `perf_counter`.
     """
 
     outcome: Outcome
     timings: dict[str, float] = field(default_factory=dict)
+    starts: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=perf_counter)
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:
         """Time a stage; one that is entered twice adds up."""
         began = perf_counter()
+        self.starts.setdefault(stage, began - self.began)
         try:
             yield
         finally:
@@ -39,4 +42,4 @@ class Exchange:
     def finished(self) -> Outcome:
         """The outcome, with its timings."""
         self.timings["total"] = perf_counter() - self.began
-        return replace(self.outcome, timings=dict(self.timings))
+        return replace(self.outcome, timings=dict(self.timings), starts=dict(self.starts))

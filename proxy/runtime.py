@@ -26,12 +26,12 @@ from proxy.errors import ConfigError, UnfitServerError
 from proxy.flights import Flights
 from proxy.gateway import Gateway
 from proxy.parts import experience as experiences
-from proxy.parts import rules
+from proxy.parts import rules, tracing
 from proxy.parts import sharing as sharings
 from proxy.parts.experience import Experience
 from proxy.parts.semantic import Built, build
 from proxy.parts.sharing import WRITE_S, Sharing
-from proxy.ports import Observer, SessionTier, SharedTier
+from proxy.ports import Observer, SessionTier, SharedTier, Tracing
 from proxy.resilience import Deadline, Pace, Stage, Tasks
 from proxy.searching import Search, Semantic
 from proxy.storing import Store
@@ -72,6 +72,7 @@ class Runtime:
     stages: tuple[Stage, ...] = field(default=())
     worker: Worker | None = None
     redis: Readings | None = None
+    traces: Tracing | None = None
 
     def trouble(self) -> dict[str, str | None]:
         """Each part, and why it is degraded; None when it is well."""
@@ -167,7 +168,10 @@ class _Builder:
         telemetry = config.telemetry
         lines = open_logs(telemetry.log_format, telemetry.log_level, log)
         logs = Logs(lines if worker is None else lines.bind(worker=worker.number))
-        self.observer: Observer = Telemetry([logs, self.metrics])
+        self.traces = tracing.build(config, worker)
+        traced = [] if self.traces is None else [self.traces]
+        self.closers += [one.close for one in traced]
+        self.observer: Observer = Telemetry([logs, self.metrics, *traced])
         self.tasks = Tasks(self.observer)
         self.counter = TokenCounter() if telemetry.count_tokens else TokenCounter(None)
         self.stages: list[Stage] = []
@@ -220,6 +224,7 @@ class _Builder:
             stages=tuple(self.stages),
             redis=sharing.link.stats if sharing.link is not None else None,
             worker=self.worker,
+            traces=self.traces,
         )
 
     def _sharing(self) -> Sharing:

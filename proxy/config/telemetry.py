@@ -65,6 +65,12 @@ class Telemetry(Section):
     metrics: bool = True
     """Serve Prometheus metrics at `/metrics`."""
 
+    traces: bool = False
+    """Send OpenTelemetry traces by OTLP over HTTP, as the standard `OTEL_*` variables say.
+
+    Needs the extra: `pip install 'reprise[otel]'`.
+    """
+
     count_tokens: bool = True
     """Count the tokens of answers whose origin did not, to say what was saved.
 

@@ -317,6 +317,7 @@ class Outcome:
         saved_usd: What these would have cost, by the configured prices.
         upstream_status: The origin's status, when it was asked.
         timings: Seconds by stage: session, shared, rewrite, embed, vector, verify, upstream, total.
+        starts: Seconds from the request's coming to the first beginning of each stage.
     """
 
     request_id: str
@@ -341,3 +342,4 @@ class Outcome:
     saved_usd: float | None = None
     upstream_status: int | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    starts: dict[str, float] = field(default_factory=dict)

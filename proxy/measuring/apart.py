@@ -52,7 +52,7 @@ def apart(config: Config, folder: Path) -> Config:
         "judgement": judgement,
         "deadline_ms": DEADLINE_MS,
     }
-    telemetry = {"count_tokens": False, "log_level": "warning"}
+    telemetry = {"count_tokens": False, "log_level": "warning", "traces": False}
     return config.model_copy(
         update={
             "cache": chosen.model_copy(update=cache),

@@ -29,7 +29,17 @@ from proxy.errors import (
     described,
 )
 from proxy.runtime import Runtime
-from proxy.web import cached, embeddings, endpoints, feedback, health, openapi, passthrough, reply
+from proxy.web import (
+    cached,
+    embeddings,
+    endpoints,
+    feedback,
+    health,
+    openapi,
+    passthrough,
+    reply,
+    tracing,
+)
 from proxy.web.keys import REQUEST_ID, RUNTIME, STOPPING
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -92,6 +102,13 @@ def make_runner(runtime: Runtime) -> web.AppRunner:
 async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, and every error the shape of its API."""
     request[REQUEST_ID] = f"req_{os.urandom(12).hex()}"
+    if (traces := request.app[RUNTIME].traces) is None:
+        return await _enveloped(request, handler)
+    with tracing.traced(request, traces):
+        return await _enveloped(request, handler)
+
+
+async def _enveloped(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except ApiError as error:

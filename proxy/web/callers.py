@@ -7,6 +7,7 @@ from aiohttp import web
 from proxy.config import Config
 from proxy.core import credentials, directives
 from proxy.core.model import Caller, digest
+from proxy.web.keys import TRACED
 
 EVERYBODY = "everybody"
 """The tenant when `cache.tenancy` is `shared`; no digest is this long a word."""
@@ -49,5 +50,8 @@ def for_origin(request: web.Request, config: Config) -> list[tuple[str, str]]:
     ours = directives.NAMES | {"host", "content-length", "expect"}
     if (trusted := config.server.trusted_tenant_header) is not None:
         ours = ours | {trusted.lower()}
+    traced = request.get(TRACED, {})
+    if traced:  # what the caller's headers say of the trace would leave our own spans out
+        ours = ours | {"traceparent", "tracestate"}
     pairs = [(name.lower(), value) for name, value in request.headers.items()]
-    return [pair for pair in pairs if pair[0] not in ours]
+    return [*(pair for pair in pairs if pair[0] not in ours), *traced.items()]

@@ -8,6 +8,8 @@ from aiohttp import web
 from proxy.runtime import Runtime
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from proxy.web.peers import Peers
 
 RUNTIME = web.AppKey("runtime", Runtime)
@@ -18,3 +20,6 @@ PEERS: "web.AppKey[Peers]" = web.AppKey("peers")
 """Only where there are several workers."""
 
 REQUEST_ID = web.RequestKey("request_id", str)
+
+TRACED: "web.RequestKey[Mapping[str, str]]" = web.RequestKey("traced")
+"""Headers that take the request's trace on to the origin; only where requests are traced."""
