@@ -23,7 +23,8 @@ The map. A request goes down once and up once, and imports go down only:
 `runtime` starts and closes what `parts` builds from `config`; `upkeep` follows the shared tier's
 change log, from which the index and the session tiers are derived. `migration` moves the index to
 another backend. `feedback` takes a caller's verdict, `explaining` tells every stage's word. `cli`
-is for operators, `measuring` what its commands measure. `library` is the same cache without HTTP:
+and `web.admin` are for operators, `measuring` is what commands measure. `library` is the same cache
+without HTTP:
 
     async with open_cache(config) as cache:
         answered = await cache.ask(request, origin)

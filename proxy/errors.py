@@ -104,6 +104,13 @@ class BadRequestError(ApiError):
     kind = "invalid_request_error"
 
 
+class UnauthorizedError(ApiError):
+    """The caller's fault: no credential, or not the one that is asked for."""
+
+    status = 401
+    kind = "invalid_request_error"
+
+
 class NotFoundError(ApiError):
     """The caller's fault: nothing is at this path."""
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from proxy.core.cataloguing import Description, Page
 from proxy.core.changes import Changes, Selector
 from proxy.core.conversation.turns import Turn
 from proxy.core.labels import Kept, Mark
@@ -87,6 +88,27 @@ class SharedTier(Protocol):
 
     async def changes(self, after: str | None, limit: int) -> Changes:
         """The log after a position. None, or a position no longer held, starts from all entries."""
+        ...
+
+
+class Catalogue(Protocol):
+    """The list of what the shared tier has, for operators: nobody is answered from it."""
+
+    async def page(self, selector: Selector, cursor: str | None, limit: int) -> Page | None:
+        """At most `limit` of the entries that are meant, after a cursor.
+
+        Every entry that is there from the first page to the last is told; one that is stored or
+        renewed meanwhile may be told once, twice or not at all.
+        None when the cursor is not of this list.
+        """
+        ...
+
+    async def find(self, entry_id: str) -> Description | None:
+        """What is said of one entry; None when it is not there."""
+        ...
+
+    async def count(self) -> int:
+        """How many entries there are, with those that are past their time and not yet removed."""
         ...
 
 

@@ -31,7 +31,7 @@ from proxy.parts import sharing as sharings
 from proxy.parts.experience import Experience
 from proxy.parts.semantic import Built, build
 from proxy.parts.sharing import WRITE_S, Sharing
-from proxy.ports import Observer, SessionTier, SharedTier, Tracing
+from proxy.ports import Catalogue, Observer, SessionTier, SharedTier, Tracing
 from proxy.resilience import Deadline, Pace, Stage, Tasks
 from proxy.searching import Search, Semantic
 from proxy.storing import Store
@@ -62,6 +62,7 @@ class Runtime:
     session: SessionTier
     shared: SharedTier
     shared_stage: Stage
+    catalogue: Catalogue
     origins: Origins
     observer: Observer
     metrics: Metrics
@@ -212,13 +213,12 @@ class _Builder:
             session=session,
             shared=shared,
             shared_stage=shared_stage,
+            catalogue=sharing.catalogue,
             origins=self._origins(),
             observer=self.observer,
             metrics=self.metrics,
             admission=rules.admission(config),
-            limits=Limits(
-                built.least if built else None, allow_looser=cache.vector.allow_looser_threshold
-            ),
+            limits=rules.limits(config, built.least if built else None),
             semantic=semantic,
             experience=experience,
             stages=tuple(self.stages),

@@ -9,11 +9,14 @@ import typer
 
 from proxy.cli.calibrate import calibrate
 from proxy.cli.check import check
+from proxy.cli.entries import entries
 from proxy.cli.evaluate import evaluate
 from proxy.cli.explain import explain
 from proxy.cli.index import index
+from proxy.cli.purge import purge
 from proxy.cli.serve import serve
 from proxy.cli.simulate import simulate
+from proxy.cli.stats import stats
 from proxy.cli.version import version
 
 main = typer.Typer(
@@ -32,4 +35,7 @@ main.command("calibrate")(calibrate)
 main.command("explain")(explain)
 main.command("simulate")(simulate)
 main.add_typer(index, name="index")
+main.command("stats")(stats)
+main.command("entries")(entries)
+main.command("purge")(purge)
 main.command("version")(version)

@@ -21,6 +21,7 @@ OVERRIDES = {
     "WORKERS": ("server", "workers"),
     "OPENAI_BASE_URL": ("upstream", "base_url"),
     "REDIS_URL": ("cache", "shared", "url"),
+    "ADMIN_TOKEN": ("admin", "token"),
 }
 """Variables that win over the file, for a container that has none. An empty one is not set."""
 

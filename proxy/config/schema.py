@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from proxy.config.admin import Admin
 from proxy.config.cache import Cache
 from proxy.config.embedder import Embedder
 from proxy.config.section import Section, split_url
@@ -77,6 +78,9 @@ class Config(Section):
     telemetry: Telemetry = Telemetry()
     """What the proxy says about itself."""
 
+    admin: Admin = Admin()
+    """The admin API under `/admin/v1/`, for operators and their tools."""
+
     @model_validator(mode="after")
     def _upstreams_fit_together(self) -> "Config":
         check(self.upstream, self.upstreams)
@@ -88,6 +92,16 @@ class Config(Section):
         self._is_elsewhere(self.upstream, "upstream")
         for at, one in enumerate(self.upstreams):
             self._is_elsewhere(one, "upstreams", at)
+        return self
+
+    @model_validator(mode="after")
+    def _admin_has_a_token_of_its_own(self) -> "Config":
+        """Whoever is given an origin's key must not get the cache with it."""
+        origins = (self.upstream, *self.upstreams)
+        if self.admin.token is not None and self.admin.token in [one.api_key for one in origins]:
+            raise PydanticCustomError(
+                "own_token", "is an upstream's api_key as well", {"at": ("admin", "token")}
+            )
         return self
 
     def _is_elsewhere(self, upstream: Upstream, *at: str | int) -> None:

@@ -5,6 +5,7 @@ A part of the composition root, apart for its size.
 
 from proxy.config import Config
 from proxy.core.admission import Action, Admission
+from proxy.core.directives import Limits
 from proxy.core.freshness import Lifetimes, TtlRule
 from proxy.telemetry.prices import Price, Prices
 
@@ -30,6 +31,11 @@ def admission(config: Config) -> Admission:
         tools=Action[chosen.tools_action.upper()],
         stored=Action[chosen.stored_action.upper()],
     )
+
+
+def limits(config: Config, least: float | None) -> Limits:
+    """What a caller may ask of the cache; `least`: the similarity needed where he says nothing."""
+    return Limits(least, allow_looser=config.cache.vector.allow_looser_threshold)
 
 
 def prices(config: Config) -> Prices:

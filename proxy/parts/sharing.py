@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 from proxy.backlog import Backlog
 from proxy.coalescing import Turns
 from proxy.config import Config
-from proxy.ports import Leases, LogWatch, Observer, SharedTier
+from proxy.ports import Catalogue, Leases, LogWatch, Observer, SharedTier
 from proxy.resilience import Pace, Stage, Tasks
 from proxy.tiers.session import size_of
 from proxy.tiers.sqlite import SqliteTier
+from proxy.tiers.sqlitecatalogue import SqliteCatalogue
 from proxy.tiers.sqlitewaiting import SqliteLeases, SqliteLogWatch
 
 if TYPE_CHECKING:
     from proxy.tiers.redislink import RedisLink
 
-Shared = tuple[SharedTier, Leases, LogWatch, "RedisLink | None"]
+Shared = tuple[SharedTier, Leases, LogWatch, Catalogue, "RedisLink | None"]
 
 Probe = Callable[[], Awaitable[object]]
 StageOf = Callable[[str, Probe, Pace], Stage]
@@ -44,6 +45,7 @@ class Sharing:
         backlog: Answers that the tier could not take.
         turns: Which replica asks the origin for a key.
         watch: Says that another replica has changed something.
+        catalogue: The list of every entry.
         link: The way to Redis; None without one.
     """
 
@@ -52,6 +54,7 @@ class Sharing:
     backlog: Backlog
     turns: Turns
     watch: LogWatch
+    catalogue: Catalogue
     link: "RedisLink | None" = None
 
 
@@ -66,7 +69,7 @@ def build(config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer) -
     """The parts, as configured."""
     path = config.cache.shared.sqlite_path
     made = _sqlite(path, config, observer) if path else _redis(config, observer)
-    tier, leases, watch, link = made
+    tier, leases, watch, catalogue, link = made
     deadline_s = config.cache.deadline_ms / 1000
     stage = stage_of("shared", tier.start, _pace(tier, deadline_s))
     turns = Turns(
@@ -77,7 +80,7 @@ def build(config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer) -
         deadline_s=deadline_s,
         wait_s=config.cache.coalesce_wait_s,
     )
-    return Sharing(tier, stage, _backlog(config, observer), turns, watch, link)
+    return Sharing(tier, stage, _backlog(config, observer), turns, watch, catalogue, link)
 
 
 def _sqlite(path: Path, config: Config, observer: Observer) -> Shared:
@@ -87,13 +90,16 @@ def _sqlite(path: Path, config: Config, observer: Observer) -> Shared:
         on_event=observer.event,
         log_records=config.cache.shared.max_log_records,
     )
-    return tier, SqliteLeases(tier, clock=time.time), SqliteLogWatch(tier), None
+    leases = SqliteLeases(tier, clock=time.time)
+    catalogue = SqliteCatalogue(tier, clock=time.time)
+    return tier, leases, SqliteLogWatch(tier), catalogue, None
 
 
 def _redis(config: Config, observer: Observer) -> Shared:
     chosen = config.cache.shared
     from proxy.parts import reaching  # noqa: PLC0415 - only where Redis is configured
     from proxy.tiers.redis import RedisTier  # noqa: PLC0415 - the same
+    from proxy.tiers.rediscatalogue import RedisCatalogue  # noqa: PLC0415 - the same
     from proxy.tiers.redisleases import RedisLeases  # noqa: PLC0415 - the same
     from proxy.tiers.redisnews import RedisLogWatch, RedisNews  # noqa: PLC0415 - the same
 
@@ -107,7 +113,8 @@ def _redis(config: Config, observer: Observer) -> Shared:
         log_records=chosen.max_log_records,
     )
     leases = RedisLeases(link, news, prefix=chosen.key_prefix)
-    return tier, leases, RedisLogWatch(news), link
+    catalogue = RedisCatalogue(link, prefix=chosen.key_prefix, clock=time.time)
+    return tier, leases, RedisLogWatch(news), catalogue, link
 
 
 def _pace(tier: SharedTier, deadline_s: float) -> Pace:

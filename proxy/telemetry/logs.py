@@ -36,6 +36,7 @@ EVENT_LEVELS = {
     "labels_failed": logging.WARNING,
     "namespace_suspended": logging.WARNING,
     "threshold_unused": logging.WARNING,
+    "admin_refused": logging.WARNING,
     "worker_died": logging.WARNING,
     "worker_not_started": logging.WARNING,
     "worker_killed": logging.WARNING,

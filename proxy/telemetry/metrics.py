@@ -14,6 +14,7 @@ from proxy.core.model import Outcome, Result, Tier, Usage
 from proxy.telemetry.audits import AuditGauges, Audits
 from proxy.telemetry.gauges import Gauges, Readings
 from proxy.telemetry.redis import RedisSeries
+from proxy.telemetry.series import Family, families
 
 OTHER = "other"
 _NONE = Usage(0, 0)
@@ -168,6 +169,10 @@ class Metrics:
         """
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
+
+    def families(self) -> list[Family]:
+        """The same series as data. Reads small files of /proc, too."""
+        return list(families(self.registry))
 
     def _time(self, outcome: Outcome) -> None:
         for stage, seconds in outcome.timings.items():

@@ -82,7 +82,7 @@ class Tally:
     def take(self) -> list[Family]:
         """The series now. Writes a file: not for an event loop. Raises OSError."""
         with self._lock:
-            taken = merged([("", self._before), ("", list(_families(self._registry)))])
+            taken = merged([("", self._before), ("", list(families(self._registry)))])
             beside = self._file.with_suffix(".new")
             beside.write_bytes(dumps(family for family in taken if family.kind in COUNTING))
             beside.replace(self._file)
@@ -182,7 +182,8 @@ class _Fixed(Collector):
             yield metric
 
 
-def _families(registry: Collector) -> Iterator[Family]:
+def families(registry: Collector) -> Iterator[Family]:
+    """What one process counts. Reads small files of /proc: not for an event loop."""
     for one in registry.collect():
         samples = [(found.name, found.labels, float(found.value)) for found in one.samples]
         yield Family(one.name, one.documentation, one.type, samples)

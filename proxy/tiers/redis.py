@@ -120,7 +120,7 @@ class RedisTier:
         for group in self._groups:
             async for page in self._pages(group, selector):
                 with mapped():
-                    meant = [pair for pair in page if selector.matches(_described(*pair))]
+                    meant = [pair for pair in page if selector.matches(selectable(*pair))]
                 for at in range(0, len(meant), PAGE):
                     pairs = meant[at : at + PAGE]
                     ids = [entry_id for entry_id, _ in pairs]
@@ -201,7 +201,7 @@ def _about(entry: Entry) -> bytes:
     )
 
 
-def _described(entry_id: bytes, about: bytes) -> Entry:
+def selectable(entry_id: bytes, about: bytes) -> Entry:
     """What a selector looks at, so that `Selector.matches` is the only reading of it."""
     scope, tenant, namespace, model, created_at, tags = orjson.loads(about)
     return Entry(

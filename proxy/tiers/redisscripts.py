@@ -91,6 +91,33 @@ return removed
 """,
 )
 
+PAGE: Final = Script(
+    "page",
+    """
+-- KEYS: kept, about.
+-- ARGV: `kept_until` and id of the last entry told, or '' at the beginning; how many.
+-- Gives id, `kept_until` and about of each. Entries of one time are in the order of their ids.
+local at = 0
+if ARGV[1] ~= '' then
+  local past = redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[1])
+  at = redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. ARGV[1])
+  while at < past do
+    local middle = math.floor((at + past) / 2)
+    if redis.call('ZRANGE', KEYS[1], middle, middle)[1] <= ARGV[2] then at = middle + 1
+    else past = middle end
+  end
+end
+local found = redis.call('ZRANGE', KEYS[1], at, at + ARGV[3] - 1, 'WITHSCORES')
+local told = {}
+for place = 1, #found, 2 do
+  told[#told + 1] = found[place]
+  told[#told + 1] = found[place + 1]
+  told[#told + 1] = redis.call('HGET', KEYS[2], found[place]) or ''
+end
+return told
+""",
+)
+
 HEAD: Final = Script(
     "head",
     """

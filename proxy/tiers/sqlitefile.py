@@ -18,13 +18,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-import orjson
-
-from proxy.core.changes import ALL_TENANTS, Added, Changes, Removed, Selector
+from proxy.core.changes import Added, Changes, Removed, Selector
 from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
 from proxy.tiers.codec import CodecError, decode, encode
+from proxy.tiers.sqlitecatalogue import EntryTable
 from proxy.tiers.sqliteleases import LEASE_SCHEMA, LeaseTable
+from proxy.tiers.sqliteselector import MEANT, as_json, values
 
 Row = tuple[object, ...]
 
@@ -73,15 +73,6 @@ _PUT: Final = """INSERT INTO entries
     kept_until = excluded.kept_until, indexed = excluded.indexed, tags = excluded.tags,
     data = excluded.data"""
 
-_MEANT: Final = """(:tenant IS NULL OR tenant = :tenant)
-    AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
-    AND (:tags IS NULL OR EXISTS (SELECT 1 FROM json_each(entries.tags) AS held
-         JOIN json_each(:tags) AS meant ON held.value = meant.value))
-    AND (:scope IS NULL OR scope = :scope)
-    AND (:model IS NULL OR model = :model)
-    AND (:namespace IS NULL OR namespace = :namespace)
-    AND (:older_than IS NULL OR created_at < :older_than)"""
-
 
 class EntryFile:
     """An open file.
@@ -113,6 +104,7 @@ class EntryFile:
             self._db.close()
             raise
         self.leases = LeaseTable(self._db)
+        self.table = EntryTable(self._db)
 
     def close(self) -> None:
         """Write out the WAL, unless another process is reading it, and close."""
@@ -181,7 +173,7 @@ class EntryFile:
 
     def purge_ids(self, selector: Selector, ids: Sequence[str], *, dry_run: bool) -> list[str]:
         """Delete and log those of these ids that the selector means. Returns them."""
-        return self._purge(_MEANT, {**_meant(selector), "ids": _json(ids)}, dry_run=dry_run)
+        return self._purge(MEANT, values(selector, ids), dry_run=dry_run)
 
     def purge_after(
         self, selector: Selector, row: int, *, dry_run: bool
@@ -196,18 +188,18 @@ class EntryFile:
         ).fetchone()[0]
         if last is None:
             return [], None
-        page = {**_meant(selector), "after": row, "last": last}
-        where = f"row > :after AND row <= :last AND {_MEANT}"
+        page = {**values(selector), "after": row, "last": last}
+        where = f"row > :after AND row <= :last AND {MEANT}"
         return self._purge(where, page, dry_run=dry_run), last
 
-    def _purge(self, where: str, values: dict[str, object], *, dry_run: bool) -> list[str]:
+    def _purge(self, where: str, given: dict[str, object], *, dry_run: bool) -> list[str]:
         query = f"SELECT row, id FROM entries WHERE {where}"  # noqa: S608 - made of constants
         if dry_run:
-            return [entry_id for _, entry_id in self._db.execute(query, values)]
+            return [entry_id for _, entry_id in self._db.execute(query, given)]
         self._db.execute("PRAGMA synchronous = FULL")
         try:
             with _transaction(self._db):
-                rows = self._db.execute(query, values).fetchall()
+                rows = self._db.execute(query, given).fetchall()
                 self._delete(rows, invalidated=True)
         finally:
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -345,22 +337,6 @@ def row_of(entry: Entry) -> Row:
         entry.created_at,
         entry.kept_until,
         entry.vector is not None,
-        _json(entry.tags),
+        as_json(entry.tags),
         encode(entry),
     )
-
-
-def _json(values: Sequence[str]) -> str:
-    return orjson.dumps(values).decode()
-
-
-def _meant(selector: Selector) -> dict[str, object]:
-    return {
-        "tenant": None if selector.tenant == ALL_TENANTS else selector.tenant,
-        "ids": None,
-        "tags": _json(selector.tags) if selector.tags else None,
-        "scope": selector.scope,
-        "model": selector.model,
-        "namespace": selector.namespace,
-        "older_than": selector.older_than,
-    }

@@ -40,6 +40,7 @@ from proxy.web import (
     reply,
     tracing,
 )
+from proxy.web.admin import routes as admin
 from proxy.web.keys import REQUEST_ID, RUNTIME, STOPPING
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -67,6 +68,7 @@ def make_app(runtime: Runtime) -> web.Application:
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
     app.router.add_get(openapi.PATH, openapi.handle)
+    admin.add(app.router)
     if runtime.config.telemetry.metrics:
         app.router.add_get("/metrics", health.metrics)
     app.router.add_route("*", API_ROOT + "/{path:.*}", passthrough.handle)

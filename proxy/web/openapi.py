@@ -13,6 +13,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from proxy.core.credentials import KEYS
 from proxy.core.dialects import (
     chat_parameters,
     completions_parameters,
@@ -34,6 +35,7 @@ from proxy.errors import (
     UpstreamTimeoutError,
 )
 from proxy.web import feedback
+from proxy.web.admin import described as admin
 from proxy.web.openapi_parts import (
     DIRECTIVES,
     EVENTS,
@@ -113,9 +115,9 @@ def document() -> Json:
             "title": "Reprise",
             "version": VERSION,
             "description": (
-                "A caching reverse proxy for OpenAI's API and those like it. It checks no key: the "
-                "origin does. A path prefix that `upstreams` gives to an origin stands before the "
-                f"same endpoints, in place of `{API_ROOT}` or before it."
+                "A caching reverse proxy for OpenAI's API and those like it. It checks no caller's "
+                "key: the origin does. A path prefix that `upstreams` gives to an origin stands "
+                f"before the same endpoints, in place of `{API_ROOT}` or before it."
             ),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
@@ -125,6 +127,7 @@ def document() -> Json:
             {"name": "passed through", "description": "Answered by the origin."},
             {"name": "cache", "description": "Callers, to the cache."},
             {"name": "operation", "description": "For operators and their tools."},
+            admin.TAG,
         ],
         "paths": {
             "/healthz": {"get": _healthz()},
@@ -132,11 +135,19 @@ def document() -> Json:
             "/metrics": {"get": _metrics()},
             PATH: {"get": _own_description()},
             feedback.PATH: {"post": _feedback()},
+            **admin.paths(),
             **{path: {"post": _cached(one)} for path, one in ENDPOINTS.items()},
             f"{API_ROOT}/{{path}}": _passed_through(),
         },
-        "components": components(),
+        "components": _components(),
     }
+
+
+def _components() -> Json:
+    parts = components()
+    parts["schemas"] |= admin.schemas()
+    parts["securitySchemes"][admin.SCHEME] = admin.scheme()
+    return parts
 
 
 def _told(tag: str, summary: str, description: str, responses: Json) -> Json:
@@ -277,4 +288,4 @@ def _passed_through() -> Json:
 
 def _by_whose_leave() -> list[Json]:
     """Any of the credentials, or none: it is for the origin to check."""
-    return [{}, *({name: []} for name in components()["securitySchemes"])]
+    return [{}, *({name: []} for name in KEYS)]

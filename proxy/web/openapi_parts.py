@@ -192,20 +192,20 @@ def _error() -> Json:
         "param": text_or_null,
         "code": text_or_null,
     }
-    return _closed({"error": _closed(fields)}, "An error of the proxy's own, in OpenAI's shape.")
+    return closed({"error": closed(fields)}, "An error of the proxy's own, in OpenAI's shape.")
 
 
 def _anthropic_error() -> Json:
     text = {"type": "string"}
     fields = {
         "type": {"const": "error"},
-        "error": _closed({"type": text, "message": text}),
+        "error": closed({"type": text, "message": text}),
         "request_id": text,
     }
-    return _closed(fields, "The same for whoever sends `anthropic-version`, in Anthropic's shape.")
+    return closed(fields, "The same for whoever sends `anthropic-version`, in Anthropic's shape.")
 
 
-def _closed(fields: Json, said: str | None = None) -> Json:
+def closed(fields: Json, said: str | None = None) -> Json:
     """An object that has all these fields and no others."""
     found = {
         "type": "object",
@@ -244,7 +244,7 @@ def _feedback_taken() -> Json:
         "remembered": "And that survives a restart.",
         "learned": "The verdict became a label.",
     }
-    return _closed(
+    return closed(
         {
             "object": {"const": "cache.feedback"},
             "entry_id": {"type": "string"},

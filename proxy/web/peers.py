@@ -1,8 +1,9 @@
 """What the workers of one port tell each other.
 
 A caller reaches any of them, so that any must be able to speak for all: `/metrics` sums what all
-have counted, and feedback finds the worker that gave the answer, and is heeded by all. Each serves
-an application of its own for that, on a Unix socket in a directory that nobody else can look into.
+have counted, feedback finds the worker that gave the answer and is heeded by all, and so is what an
+operator wants forgotten. Each serves an application of its own for that, on a Unix socket in a
+directory that nobody else can look into.
 """
 
 import asyncio
@@ -21,18 +22,22 @@ from proxy.errors import NotFoundError, TierError
 from proxy.runtime import Runtime
 from proxy.telemetry import series
 from proxy.web import feedback
+from proxy.web.admin import forgetting
+from proxy.web.admin.asked import Invalidation
+from proxy.web.admin.forgetting import Forgotten
 from proxy.web.app import envelope
 from proxy.web.keys import PEERS, RUNTIME
 from proxy.worker import Worker
 
 SERIES: Final = "/series"
 COMPLAINT: Final = "/complaint"
+INVALIDATION: Final = "/invalidation"
 
 PATIENCE_S: Final = 1.0
 """How long a worker may take to answer another: a scraper's own patience is ten seconds."""
 
 FEEDBACK_S: Final = 30.0
-"""How long it may take to act on feedback: an invalidation waits for what is being stored."""
+"""How long it may take to act on feedback, or to forget: that waits for what is being stored."""
 
 
 class Peers:
@@ -64,7 +69,11 @@ class Peers:
         return await asyncio.to_thread(self._tally.take)
 
     async def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Everybody's series in one exposition, and its content type.
+        """Everybody's series in one exposition, and its content type."""
+        return await asyncio.to_thread(series.exposition, await self.together(), accept)
+
+    async def together(self) -> list[series.Family]:
+        """Everybody's series, summed.
 
         One that does not answer is there with what it has told last, so that no sum falls.
         """
@@ -72,11 +81,11 @@ class Peers:
         asking = (self._ask(number, "GET", SERIES, PATIENCE_S) for number in numbers)
         own, others = await asyncio.gather(self.own(), asyncio.gather(*asking))
         told = dict(zip(numbers, others, strict=True))
-        return await asyncio.to_thread(self._render, own, told, accept)
+        return await asyncio.to_thread(self._summed, own, told)
 
-    def _render(
-        self, own: list[series.Family], told: Mapping[int, tuple[int, bytes] | None], accept: str
-    ) -> tuple[bytes, str]:
+    def _summed(
+        self, own: list[series.Family], told: Mapping[int, tuple[int, bytes] | None]
+    ) -> list[series.Family]:
         parts, answered = {self._worker.number: own}, 1
         for number, reply in told.items():
             if reply is not None and reply[0] == web.HTTPOk.status_code:
@@ -85,7 +94,7 @@ class Peers:
             else:
                 parts[number] = series.recorded(self._worker.counted(number))
         together = series.merged([(str(number), parts[number]) for number in sorted(parts)])
-        return series.exposition([*together, series.workers(answered)], accept)
+        return [*together, series.workers(answered)]
 
     async def take_feedback(
         self, body: bytes, headers: Mapping[str, str]
@@ -111,6 +120,15 @@ class Peers:
         )
         await asyncio.gather(*asking)
 
+    async def forget(self, asked: Invalidation) -> list[Forgotten | None]:
+        """What each of the others has forgotten; None of one that did not, or did not say so."""
+        body = asked.model_dump_json(exclude_none=True).encode()
+        asking = (
+            self._ask(number, "POST", INVALIDATION, FEEDBACK_S, body)
+            for number in self._worker.others
+        )
+        return [_forgotten(reply) for reply in await asyncio.gather(*asking)]
+
     async def _ask(
         self,
         number: int,
@@ -130,6 +148,13 @@ class Peers:
                 return got.status, await got.read()
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
+
+
+def _forgotten(reply: tuple[int, bytes] | None) -> Forgotten | None:
+    if reply is None or reply[0] != web.HTTPOk.status_code:
+        return None
+    ids, held = orjson.loads(reply[1])
+    return Forgotten(tuple(ids), held)
 
 
 @asynccontextmanager
@@ -172,6 +197,11 @@ def _private(runtime: Runtime, peers: Peers) -> web.Application:
             await runtime.upkeep.catch_up()
         return web.Response()
 
+    async def forget(request: web.Request) -> web.Response:
+        asked = Invalidation.model_validate_json(await request.read())
+        done = await forgetting.here(runtime, asked)
+        return web.Response(body=orjson.dumps([done.ids, done.held]))
+
     app = web.Application(
         middlewares=[envelope], client_max_size=runtime.config.server.max_body_bytes
     )
@@ -179,5 +209,6 @@ def _private(runtime: Runtime, peers: Peers) -> web.Application:
     app[PEERS] = peers
     app.router.add_get(SERIES, tell)
     app.router.add_post(COMPLAINT, heed)
+    app.router.add_post(INVALIDATION, forget)
     app.router.add_post(feedback.PATH, feedback.handle_known)
     return app

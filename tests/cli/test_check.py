@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from proxy.config import Config, effective
+from proxy.config.loading import OVERRIDES
 
 SECRET = "hunter2"
 
@@ -17,7 +18,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     clean = {
         key: value
         for key, value in os.environ.items()
-        if key not in {"CONFIG", "HOST", "PORT", "WORKERS", "OPENAI_BASE_URL", "REDIS_URL"}
+        if key not in {"CONFIG", "REPRISE_URL", *OVERRIDES}
     }
     return subprocess.run(
         [sys.executable, "-m", "proxy", *arguments],

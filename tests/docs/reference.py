@@ -24,14 +24,16 @@ holds, with secrets hidden, or every problem, one a line.
 
 `make run` reads `config.yaml`; `reprise serve --config FILE`, or the variable `CONFIG`, reads
 another file; without one the defaults hold. Any text in the file may use `${NAME}` or
-`${NAME:-default}` from the environment. Four variables win over the file:
+`${NAME:-default}` from the environment. These variables win over the file:
 
 | variable | key |
 |---|---|
 | `HOST` | `server.host` |
 | `PORT` | `server.port` |
+| `WORKERS` | `server.workers` |
 | `OPENAI_BASE_URL` | `upstream.base_url` |
 | `REDIS_URL` | `cache.shared.url` |
+| `ADMIN_TOKEN` | `admin.token` |
 
 What the first days ask for:
 
@@ -45,6 +47,7 @@ What the first days ask for:
 | fewer wrong hits, fewer hits | a higher `cache.judgement.min_probability` |
 | at most 1 % of hits wrong, proven on your traffic | `cache.judgement.policy: verified` |
 | the live rate of wrong hits | `cache.judgement.audit_share: 0.02` |
+| see what is cached, and delete it | `admin.token` |
 | exact repeats only | `embedder.kind: none` |
 | answers that are not drawn at random | `cache.admission.max_temperature` |
 | look before you leap | send `x-cache-mode: shadow`: looked up, answered by the origin |

@@ -24,6 +24,7 @@ from blockbuster import blockbuster_ctx
 from multidict import CIMultiDictProxy
 
 from proxy.config import Config
+from proxy.config.loading import OVERRIDES
 from proxy.runtime import Runtime, open_runtime
 from proxy.web.app import make_runner
 from tests.support.waiting import PATIENCE_S, until_sync
@@ -232,7 +233,7 @@ def process(config: Json, directory: Path, name: str = "proxy") -> Iterator[Proc
     file = directory / f"{name}.yaml"
     file.write_text(json.dumps(config))  # JSON is YAML too
     log = directory / f"{name}.log"
-    overrides = {"CONFIG", "HOST", "PORT", "WORKERS", "OPENAI_BASE_URL", "REDIS_URL"}
+    overrides = {"CONFIG", *OVERRIDES}
     environ = {name: value for name, value in os.environ.items() if name not in overrides}
     command = [sys.executable, "-m", "proxy", "serve", "--config", str(file)]
     with log.open("wb") as stderr:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from proxy.core.changes import ALL_TENANTS, Selector
 from proxy.errors import TierError
 from proxy.tiers.redis import RedisTier
+from proxy.tiers.rediscatalogue import RedisCatalogue
 from proxy.tiers.redisclient import Access, Tls
 from proxy.tiers.redisleases import RedisLeases
 from proxy.tiers.redislink import RedisLink
@@ -76,8 +77,22 @@ async def _refused(tier: RedisTier, reason: str) -> None:
 
 
 async def test_a_user_with_few_rights(guarded: RedisServer, make: Make, clock: FakeClock) -> None:
-    """The rules of the documentation are enough for all the tier does."""
-    await _works(make(f"redis://alice:p%40ss%2Fword@127.0.0.1:{guarded.port}/0"), clock)
+    """The rules of the documentation are enough for all that the tier and its list do."""
+    url = f"redis://alice:p%40ss%2Fword@127.0.0.1:{guarded.port}/0"
+    await _works(make(url), clock)
+    link, made = RedisLink(url), entry("q", clock)
+    tier = RedisTier(link, prefix="reprise", clock=clock, on_event=Events())
+    catalogue = RedisCatalogue(link, prefix="reprise", clock=clock)
+    await tier.start()
+    await tier.put(made)
+    page = await catalogue.page(Selector(ALL_TENANTS, everything=True), None, 5)
+
+    assert page is not None
+    assert [one.id for one in page.items] == [made.id]
+    assert await catalogue.find(made.id) is not None
+    assert await catalogue.count() == 1
+
+    await tier.close()
 
 
 async def test_a_user_who_may_not_publish(

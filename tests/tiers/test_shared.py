@@ -595,3 +595,19 @@ async def test_the_log_folds_to_the_live_entries(
     assert reader.held == {one.id: added(one) for one in live.values() if one.vector is not None}
     for one in live.values():
         assert await tier.get(one.scope, one.id) == one
+
+
+async def test_who_has_read_an_empty_log_is_told_what_comes_first(
+    tier: SharedTier, clock: FakeClock
+) -> None:
+    """A removal is told as one: a session tier may hold an entry that no log record brought."""
+    made = entry("q", clock, seed=None)
+    beginning = await tier.changes(None, 10)
+    while beginning.more:
+        beginning = await tier.changes(beginning.position, 10)
+    await tier.put(made)
+    await tier.purge(Selector(ALL_TENANTS, everything=True))
+    told = await tier.changes(beginning.position, 10)
+
+    assert not told.reset
+    assert told.items == (Removed(made.id, is_invalidated=True),)

@@ -10,14 +10,17 @@ import aiohttp
 
 from proxy.config import Config
 from proxy.listening import bound
+from proxy.resilience import Deadline
 from proxy.runtime import Runtime, open_runtime
 from proxy.web.server import listen
 from proxy.worker import Worker
 from tests.support.origin import ScriptedOrigin
 from tests.support.program import KEY, Json, chat, settings
+from tests.support.waiting import PATIENCE_S
 
 QUESTION, REWORDED = "How do I reset my password?", "how do I reset my PASSWORD"
 PRIVATE = "My mail is ann@example.org: what is my user name?"
+TOKEN = "operators-token-of-32-characters"
 HEADERS = {"authorization": f"Bearer {KEY}"}
 
 
@@ -45,6 +48,15 @@ class Standing:
         url = f"{self.url}/cache/feedback"
         async with self.http.post(url, json=body, headers=headers) as got:
             return got.status, await got.json()
+
+    async def operate(self, method: str, path: str, **more: Any) -> Json:
+        """A call of the admin API."""
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        url = self.url.removesuffix("/v1") + path
+        async with self.http.request(method, url, headers=headers, **more) as got:
+            assert got.status == 200
+            found: Json = await got.json()
+            return found
 
     async def get(self, path: str) -> tuple[int, str]:
         async with self.http.get(self.url.removesuffix("/v1") + path) as got:
@@ -92,9 +104,9 @@ async def test_what_workers_tell_is_not_told_to_callers(
 ) -> None:
     """Their own paths are on their own sockets, which only this user can reach."""
     async with workers(origin, tmp_path) as (one, _):
-        statuses = [(await one.get(path))[0] for path in ("/series", "/complaint")]
+        statuses = [(await one.get(path))[0] for path in ("/series", "/complaint", "/invalidation")]
 
-    assert statuses == [404, 404]
+    assert statuses == [404, 404, 404]
 
 
 async def test_one_that_is_away_counts_as_it_last_said(
@@ -194,3 +206,62 @@ async def test_the_first_saves_the_index(origin: ScriptedOrigin, tmp_path: Path)
     assert not was_saved
     assert snapshot.exists()
     assert found["x-cache-tier"] == "vector"
+
+
+async def test_what_an_operator_wants_forgotten_every_worker_forgets(
+    origin: ScriptedOrigin, tmp_path: Path
+) -> None:
+    """Private answers, too, which each has for itself; the one that was asked tells of all."""
+    async with workers(origin, tmp_path, admin={"token": TOKEN}) as (one, two):
+        for worker in (one, two):
+            await worker.ask(PRIVATE)
+        await two.ask(QUESTION)
+        await two.runtime.store.idle(Deadline(PATIENCE_S))
+        hits = [(await worker.ask(PRIVATE))["x-cache-tier"] for worker in (one, two)]
+        counted = await one.operate(
+            "POST", "/admin/v1/invalidate", json={"everything": True, "dry_run": True}
+        )
+        done = await one.operate("POST", "/admin/v1/invalidate", json={"everything": True})
+        after = [(await worker.ask(PRIVATE))["x-cache"] for worker in (one, two)]
+
+    assert hits == ["session", "session"]
+    assert (counted["count"], done["count"], done["unreached_workers"]) == (1, 1, 0)
+    assert after == ["MISS", "MISS"]
+
+
+async def test_a_private_entry_is_deleted_whichever_worker_has_it(
+    origin: ScriptedOrigin, tmp_path: Path
+) -> None:
+    """An operator cannot know which worker a call reaches."""
+    async with workers(origin, tmp_path, admin={"token": TOKEN}) as (one, two):
+        entry = (await two.ask(PRIVATE))["x-cache-entry"]
+        done = await one.operate("DELETE", f"/admin/v1/entries/{entry}")
+        after = await two.ask(PRIVATE)
+
+    assert done["deleted"]
+    assert after["x-cache"] == "MISS"
+
+
+async def test_a_worker_that_is_away_is_told(origin: ScriptedOrigin, tmp_path: Path) -> None:
+    """It may have private answers yet, and the operator is to know."""
+    config = settings(origin.url, tmp_path, admin={"token": TOKEN})
+    async with standing(config, Worker(1, 2, 0, tmp_path)) as one:
+        done = await one.operate("POST", "/admin/v1/invalidate", json={"everything": True})
+
+    assert done["unreached_workers"] == 1
+
+
+async def test_stats_are_those_of_all_workers(origin: ScriptedOrigin, tmp_path: Path) -> None:
+    """Requests are summed, and what replicas share is counted once."""
+    async with workers(origin, tmp_path, admin={"token": TOKEN}) as (one, two):
+        await one.ask(QUESTION)
+        await one.runtime.store.idle(Deadline(PATIENCE_S))
+        await two.ask(QUESTION)
+        await two.ask(QUESTION)
+        told = [await worker.operate("GET", "/admin/v1/stats") for worker in (one, two)]
+
+    for said in told:
+        assert said["workers"] == 2
+        assert said["requests"]["total"] == 3
+        assert said["requests"]["by_tier"] == {"shared": 1, "session": 1}
+        assert said["entries"] == {"session": 2, "shared": 1}
