@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from proxy.coalescing import Turns
 from proxy.core.agreement import Agreement
 from proxy.core.canonical import loads
-from proxy.core.coalescing import Answered, Ask, waits_its_turn
+from proxy.core.coalescing import Answered, Ask, call_key, may_share, waits_its_turn
 from proxy.core.dialects.base import Dialect
 from proxy.core.lookup import Seen
 from proxy.core.model import Answer, CacheRequest, Entry, Lease, Result
@@ -81,9 +81,9 @@ class Asker:
 
     def board(self, errand: Errand, since: float) -> tuple[Flight, Result]:
         """The flight under way, or a new one; a caller who wants his own answer flies alone."""
-        asked = errand.request.directives
-        is_shareable = asked.read and asked.write and not asked.private
-        key = f"{errand.request.key}:{errand.call.credential}" if is_shareable else None
+        request = errand.request
+        is_shareable = may_share(request.directives)
+        key = call_key(request, errand.call.credential) if is_shareable else None
         if key is not None and (flight := self._flights.find(key, since)) is not None:
             return flight, Result.COALESCED
         flight = self._flight(errand, key)

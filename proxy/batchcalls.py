@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from proxy.asking import Call
 from proxy.core.batch import Item
 from proxy.core.batchrecording import BatchLanding, BatchRecording
+from proxy.core.coalescing import call_key, may_share
 from proxy.core.dialects.embeddings import PATH
 from proxy.core.model import Answer, Entry
 from proxy.core.recording import Head
@@ -60,9 +61,9 @@ class BatchCalls:
 
     def under_way(self, item: Item, call: Call, since: float) -> Flight | None:
         """The call that will answer this input to a caller who came at that `perf_counter`."""
-        if not _is_shareable(item):
+        if not may_share(item.request.directives):
             return None
-        return self._flights.find(_flight_key(item, call), since)
+        return self._flights.find(call_key(item.request, call.credential), since)
 
     def listening(self, flight: Flight) -> AbstractContextManager[Seat]:
         """Listen from the first byte; the last one who leaves early ends the call."""
@@ -76,7 +77,11 @@ class BatchCalls:
         Raises:
             ApiError: The origin cannot be asked, or its answer broke off.
         """
-        keys = [_flight_key(item, call) for item in items if may_join and _is_shareable(item)]
+        keys = [
+            call_key(item.request, call.credential)
+            for item in items
+            if may_join and may_share(item.request.directives)
+        ]
         max_bytes = self._max_entry_bytes * len(items)
         recording = BatchRecording(items, max_bytes)
         flight = Flight(keys, recording, max_bytes, [item.key for item in items])
@@ -140,12 +145,3 @@ async def each(things: Sequence[T], work: Callable[[T], Awaitable[None]]) -> Non
             await work(thing)
 
     await asyncio.gather(*(work_on() for _ in range(min(AT_ONCE, len(things)))))
-
-
-def _is_shareable(item: Item) -> bool:
-    asked = item.request.directives
-    return asked.read and asked.write and not asked.private
-
-
-def _flight_key(item: Item, call: Call) -> str:
-    return f"{item.key}:{call.credential}"

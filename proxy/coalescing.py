@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Final, TypeVar
 
-from proxy.core.coalescing import Answered, Ask, Claim, Turn, Wait, decide, lease_key
+from proxy.core.coalescing import Answered, Ask, Claim, Turn, Wait, call_key, decide
 from proxy.core.model import CacheRequest, Lease
 from proxy.errors import TierError
 from proxy.ports import Clock, Leases, SharedTier
@@ -85,7 +85,7 @@ class Turns:
         await self._give_back(lease)
 
     async def _await_turn(self, request: CacheRequest, credential: str) -> Turn:
-        key = lease_key(request, credential)
+        key = call_key(request, credential)
         ends = monotonic() + self._wait_s
         is_over = False
         while True:

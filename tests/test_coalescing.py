@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.coalescing import Turns
-from proxy.core.coalescing import Answered, Ask, Turn, lease_key
+from proxy.core.coalescing import Answered, Ask, Turn, call_key
 from proxy.core.model import Answer, CacheRequest, Entry, Usage
 from proxy.resilience import Stage, Tasks
 from proxy.tiers.sqlite import SqliteTier
@@ -21,7 +21,7 @@ from tests.support.ports import Heard
 from tests.support.waiting import until, until_async
 
 REQUEST = request()
-KEY = lease_key(REQUEST, "me")
+KEY = call_key(REQUEST, "me")
 ANSWER = Answer(b'{"choices": []}', usage=Usage(1, 2))
 
 

@@ -58,17 +58,22 @@ class Wait:
 Turn = Ask | Answered
 
 
+def may_share(asked: Directives) -> bool:
+    """Whether the call that a request makes may be joined by others, and theirs by it."""
+    return asked.read and asked.write and not asked.private
+
+
 def waits_its_turn(asked: Directives) -> bool:
     """Whether another replica's answer to this request would do, and ours would do for others.
 
     A refresh (`no-cache`) and a shadow want the origin's answer and no other; what is private, or
     is not kept, never reaches another replica.
     """
-    return asked.read and asked.write and not (asked.private or asked.shadow)
+    return may_share(asked) and not asked.shadow
 
 
-def lease_key(request: CacheRequest, credential: str) -> str:
-    """What is leased: two callers who share answers do not share the one's quota."""
+def call_key(request: CacheRequest, credential: str) -> str:
+    """What a call is known by, in a process and to all: who share answers do not share a quota."""
     return f"{request.key}:{credential}"
 
 

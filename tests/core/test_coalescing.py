@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from proxy.core.coalescing import Answered, Ask, Claim, Wait, decide, lease_key, waits_its_turn
+from proxy.core.coalescing import Answered, Ask, Claim, Wait, call_key, decide, waits_its_turn
 from proxy.core.model import Directives, Lease
 from tests.core.builders import entry, request
 
@@ -85,7 +85,7 @@ def test_who_takes_turns(asked: Directives, waits: bool) -> None:
 
 def test_two_credentials_lease_apart() -> None:
     """Who shares answers does not share a quota; the entry is found by the key all the same."""
-    one, other = lease_key(request(), "a"), lease_key(request(), "b")
+    one, other = call_key(request(), "a"), call_key(request(), "b")
 
     assert one != other
     assert Lease(one, 1).entry_id == Lease(other, 1).entry_id == request().key
