@@ -27,8 +27,8 @@ from proxy.config import Config
 from proxy.core.changes import Added, Changes, Removed, Selector
 from proxy.core.model import Answer, CacheRequest, Caller, Directives, Entry, Scope, Usage, Vector
 from proxy.errors import TierError
-from proxy.parts.sharing import Probe, Sharing, build
-from proxy.resilience import Pace, Stage, Tasks
+from proxy.parts.sharing import Sharing, build
+from proxy.resilience import Pace, Probe, Stage, Tasks
 from proxy.tiers.faiss import FaissTier
 from proxy.tiers.session import MemoryTier
 from proxy.upkeep import Every, Upkeep
@@ -82,7 +82,7 @@ def shared(url: str, tasks: Tasks) -> Sharing:
     config = Config.model_validate({"cache": {"shared": {"url": url}}})
     heard = Heard()
 
-    def stage_of(name: str, probe: Probe, pace: Pace) -> Stage:
+    def stage_of(name: str, probe: Probe, pace: Pace | None = None) -> Stage:
         return Stage(name, probe, tasks=tasks, observer=heard, pace=pace)
 
     return build(config, stage_of, tasks, heard)

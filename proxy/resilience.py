@@ -10,13 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from random import random
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from proxy.core.breaker import Breaker, pause_s
 from proxy.errors import TierError, described
 from proxy.ports import Observer
 
 T = TypeVar("T")
+
+Probe = Callable[[], Awaitable[object]]
+"""Proves that a part is well: raises where it is not."""
 
 CANCEL_EVERY_S = 1.0
 """Between two cancellations of a task that goes on."""
@@ -290,3 +293,11 @@ class Stage:
         if seconds <= self._pace.within_s:
             return None
         return f"slow: {seconds * 1000:.0f} ms, over {self._pace.within_s * 1000:.0f} ms"
+
+
+class StageOf(Protocol):
+    """Makes a part's stage."""
+
+    def __call__(self, name: str, probe: Probe, pace: Pace | None = None) -> Stage:
+        """From its name, what proves it well, and how soon it must answer, where that is said."""
+        ...

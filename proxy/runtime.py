@@ -32,7 +32,7 @@ from proxy.parts.experience import Experience
 from proxy.parts.semantic import Built, build
 from proxy.parts.sharing import WRITE_S, Sharing
 from proxy.ports import Catalogue, Observer, SessionTier, SharedTier, Tracing
-from proxy.resilience import Deadline, Pace, Stage, Tasks
+from proxy.resilience import Deadline, Pace, Probe, Stage, Tasks
 from proxy.searching import Search, Semantic
 from proxy.storing import Store
 from proxy.telemetry import Telemetry
@@ -343,9 +343,7 @@ class _Builder:
             price=rules.prices(self.config).saved_usd,
         )
 
-    def _stage(
-        self, name: str, probe: Callable[[], Awaitable[object]], pace: Pace | None = None
-    ) -> Stage:
+    def _stage(self, name: str, probe: Probe, pace: Pace | None = None) -> Stage:
         breaker = self.config.cache.breaker
         stage = Stage(
             name,

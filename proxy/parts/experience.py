@@ -15,14 +15,11 @@ from proxy.errors import TierError
 from proxy.learning import Learning, Terms
 from proxy.marking import Hits, Marks
 from proxy.ports import LabelStore, Observer
-from proxy.resilience import Stage, Tasks
+from proxy.resilience import StageOf, Tasks
 from proxy.searching import Semantic
 from proxy.tiers.labels import LabelFile
 from proxy.verifying.second import SecondJudge
 from proxy.verifying.second import Terms as JudgeTerms
-
-StageOf = Callable[[str, Callable[[], Awaitable[None]]], Stage]
-"""Makes a part's stage from its name and its probe."""
 
 
 @dataclass(frozen=True, slots=True)

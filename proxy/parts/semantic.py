@@ -19,7 +19,7 @@ from proxy.embedding.onnx import OnnxEmbedder
 from proxy.errors import ConfigError, TierError
 from proxy.parts import indexing
 from proxy.ports import Embedder, Observer, SharedTier, Verifier, Writer
-from proxy.resilience import Stage, Tasks
+from proxy.resilience import Probe, StageOf, Tasks
 from proxy.searching import Semantic, Verification
 from proxy.verifying.cascade import Cascade
 from proxy.verifying.memo import MemoVerifier
@@ -27,10 +27,6 @@ from proxy.verifying.onnx import OnnxVerifier
 from proxy.verifying.second import SecondJudge, Terms
 from proxy.verifying.verdicts import VerdictFile
 from proxy.verifying.writer import CheckedWriter
-
-Probe = Callable[[], Awaitable[None]]
-StageOf = Callable[[str, Probe], Stage]
-"""Makes a part's stage from its name and its probe."""
 
 VERDICTS_REMEMBERED = 10_000
 """Pairs of questions whose probability is at hand: a popular rewording is verified once."""

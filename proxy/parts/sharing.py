@@ -5,7 +5,6 @@ starts what is built, and closes it.
 """
 
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from proxy.backlog import Backlog
 from proxy.coalescing import Turns
 from proxy.config import Config
 from proxy.ports import Catalogue, Leases, LogWatch, Observer, SharedTier
-from proxy.resilience import Pace, Stage, Tasks
+from proxy.resilience import Pace, Stage, StageOf, Tasks
 from proxy.tiers.session import size_of
 from proxy.tiers.sqlite import SqliteTier
 from proxy.tiers.sqlitecatalogue import SqliteCatalogue
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from proxy.tiers.redislink import RedisLink
 
 Shared = tuple[SharedTier, Leases, LogWatch, Catalogue, "RedisLink | None"]
-
-Probe = Callable[[], Awaitable[object]]
-StageOf = Callable[[str, Probe, Pace], Stage]
-"""Makes a part's stage from its name, its probe, and how soon it must answer."""
 
 WRITE_S = 30.0
 """How long storing one answer may take: nobody waits for it."""
