@@ -1,7 +1,6 @@
 """The official client before the proxy: every tier, streamed and not."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -9,7 +8,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
 from tests.support.origin import ScriptedOrigin
-from tests.support.program import KEY, Served, Serving, async_sdk, chat
+from tests.support.program import KEY, Served, Serving, chat
 
 QUESTION = "How do I reset my password?"
 REWORDED = "how can I reset my password"
@@ -65,19 +64,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value
-
-
-@pytest.fixture
-async def sdk(proxy: Served) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with proxy.sdk() as client:
-        yield client
-
-
-@pytest.fixture
-async def direct(origin: ScriptedOrigin) -> AsyncIterator[openai.AsyncOpenAI]:
-    """The same client without the proxy: what the answer should be."""
-    async with async_sdk(origin.url) as client:
-        yield client
 
 
 @pytest.mark.parametrize("served_as", FORMS)

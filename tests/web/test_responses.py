@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -10,7 +9,7 @@ import pydantic
 import pytest
 
 from tests.support.origin import Gate, ScriptedOrigin
-from tests.support.program import KEY, Served, Serving, async_sdk
+from tests.support.program import KEY, Served, Serving
 from tests.support.waiting import until
 
 QUESTION = "How do I reset my password?"
@@ -58,19 +57,6 @@ def plain(value: Any) -> Any:
         added = {"parsed", "parsed_arguments", "id", "call_id"}
         return {name: plain(v) for name, v in value.items() if name not in added}
     return [plain(item) for item in value] if isinstance(value, list) else value
-
-
-@pytest.fixture
-async def sdk(proxy: Served) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with proxy.sdk() as client:
-        yield client
-
-
-@pytest.fixture
-async def direct(origin: ScriptedOrigin) -> AsyncIterator[openai.AsyncOpenAI]:
-    """The same client without the proxy: what the answer should be."""
-    async with async_sdk(origin.url) as client:
-        yield client
 
 
 @pytest.mark.parametrize("served_as", FORMS)

@@ -1,7 +1,6 @@
 """Streams while they come, and streams that break."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -14,12 +13,6 @@ SSE = (("content-type", "text/event-stream"),)
 MESSAGES: list[Any] = [{"role": "user", "content": "What is a cache?"}]
 SAID = b'data: {"id": "c", "choices": [{"index": 0, "delta": {"content": "It is"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
-
-
-@pytest.fixture
-async def sdk(proxy: Served) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with proxy.sdk() as client:
-        yield client
 
 
 async def read(client: openai.AsyncOpenAI, into: list[Any]) -> None:
