@@ -11,7 +11,7 @@ SUITES := build
 PROMTOOL ?= $(or $(shell command -v promtool),$(SUITES)/prometheus/usr/bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-clients test-conformance test-real check check-alerts fmt bench eval lock clean
+.PHONY: help setup run demo test test-clients test-conformance test-browser test-real check check-alerts fmt bench eval lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ $(OTHERS)/node/.ready: tests/clients/package.json tests/clients/package-lock.jso
 
 test-conformance: $(READY) $(SUITES)/conformance/.ready ## Run others' test suites before the proxy and its origin (docs/conformance.md)
 	$(BIN)/python -m tests.conformance $(SUITES)/conformance $(ARGS)
+
+test-browser: $(READY) $(SUITES)/browser/.ready ## Use the dashboard in Chromium, which must be on the PATH (docs/dashboard.md)
+	$(BIN)/python -m tests.browser $(SUITES)/browser $(ARGS)
 
 test-real: $(READY) $(SUITES)/real/.ready ## Ask a real model through the proxy; fetches 360 MB the first time (docs/conformance.md)
 	$(BIN)/python -m tests.real $(SUITES)/real

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from proxy.coalescing import Turns
 from proxy.config import Config
 from proxy.core.changes import Added, Changes, Removed, Selector
 from proxy.core.model import Answer, CacheRequest, Caller, Directives, Entry, Scope, Usage, Vector
@@ -85,7 +86,7 @@ def shared(url: str, tasks: Tasks) -> Sharing:
     def stage_of(name: str, probe: Probe, pace: Pace | None = None) -> Stage:
         return Stage(name, probe, tasks=tasks, observer=heard, pace=pace)
 
-    return build(config, stage_of, tasks, heard)
+    return build(config, stage_of, heard)
 
 
 def entry_of(question: str, vector: Vector) -> Entry:
@@ -232,6 +233,14 @@ async def costs(url: str) -> None:
     tasks = Tasks(Heard())
     parts = shared(url, tasks)
     await parts.stage.start()
+    turns = Turns(
+        parts.leases,
+        (parts.tier, parts.stage),
+        tasks=tasks,
+        clock=time.time,
+        deadline_s=0.25,
+        wait_s=30,
+    )
     before, whole, gets = [], [], []
     for number in range(MISSES):
         request = CacheRequest(
@@ -248,7 +257,7 @@ async def costs(url: str) -> None:
         await parts.tier.get(SCOPE.id, request.key)
         gets.append(time.perf_counter() - began)
         began = time.perf_counter()
-        async with parts.turns.taken(request, "credential"):
+        async with turns.taken(request, "credential"):
             before.append(time.perf_counter() - began)
             began = time.perf_counter()
         whole.append(time.perf_counter() - began)

@@ -22,8 +22,9 @@ The map. A request goes down once and up once, and imports go down only:
 `supervisor` keeps several processes of `serving` on one port, where that is asked for.
 `runtime` starts and closes what `parts` builds from `config`; `upkeep` follows the shared tier's
 change log, from which the index and the session tiers are derived. `migration` moves the index to
-another backend. `feedback` takes a caller's verdict, `explaining` tells every stage's word. `cli`
-and `web.admin` are for operators, `measuring` is what commands measure. `library` is the same cache
+another backend. `forgetting` forgets on purpose, `feedback` takes a caller's verdict, `explaining`
+tells every stage's word, `reloading` has a running cache follow another configuration. `cli` and
+`web.admin` are for operators, `measuring` is what commands measure. `library` is the same cache
 without HTTP:
 
     async with open_cache(config) as cache:

@@ -12,18 +12,23 @@ of it.
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
+from time import perf_counter
 
 from proxy.coalescing import Turns
 from proxy.core.agreement import Agreement
 from proxy.core.canonical import loads
 from proxy.core.coalescing import Answered, Ask, call_key, may_share, waits_its_turn
 from proxy.core.dialects.base import Dialect
-from proxy.core.lookup import Seen
+from proxy.core.lookup import Seen, with_question
 from proxy.core.model import Answer, CacheRequest, Entry, Lease, Result
 from proxy.core.recording import Recording
+from proxy.core.spending import Ledger, Part
+from proxy.errors import RepriseError
 from proxy.flights import Flight, Flights, Seat
-from proxy.learning import Learning, Trial
+from proxy.learning import Learning, NearMiss, Trial
 from proxy.ports import Origin, OriginRequest
+from proxy.refreshing import Refreshes
 from proxy.storing import Store
 
 
@@ -44,6 +49,8 @@ class Errand:
         request, dialect, call: What is asked, in which API, and how.
         seen: What the lookup has learned.
         trial: A cached answer to compare the origin's with; None when there is nothing to learn.
+        part: Who of the cache has it answered, where no caller does.
+        near: A neighbour that is no hit, to compare the origin's answer with afterwards.
     """
 
     request: CacheRequest
@@ -51,6 +58,8 @@ class Errand:
     call: Call
     seen: Seen
     trial: Trial | None = None
+    part: Part | None = None
+    near: NearMiss | None = None
 
 
 class Asker:
@@ -61,6 +70,8 @@ class Asker:
         turns: Which replica asks.
         store: Keeps answers.
         learning: Compares them.
+        ledger: Hears what is asked for nobody.
+        refreshes: Which answers are being refreshed.
         max_entry_bytes: A larger answer is not kept.
     """
 
@@ -71,12 +82,16 @@ class Asker:
         store: Store,
         learning: Learning,
         *,
+        ledger: Ledger,
+        refreshes: Refreshes,
         max_entry_bytes: int,
     ) -> None:
         self._flights = flights
         self._turns = turns
         self._store = store
         self._learning = learning
+        self._ledger = ledger
+        self._refreshes = refreshes
         self._max_entry_bytes = max_entry_bytes
 
     def board(self, errand: Errand, since: float) -> tuple[Flight, Result]:
@@ -96,13 +111,34 @@ class Asker:
 
     def audit(self, errand: Errand) -> None:
         """Ask for nobody, only to compare."""
+        errand = replace(errand, part=Part.AUDIT)
         flight = self._flight(errand, None)
         self._flights.launch(flight, self._audit(flight, errand))
+
+    def refresh(self, errand: Errand, stale: Entry) -> None:
+        """Have a stale answer replaced, by this caller's request, while he is served it."""
+        work = partial(self._refresh, _refreshing(errand, stale))
+        self._refreshes.begin(stale.id, errand.call.credential, work)
+
+    async def _refresh(self, errand: Errand) -> str | None:
+        """Why no fresh answer is kept; None when one is, here or by another replica."""
+        flight, _ = self.board(errand, perf_counter())
+        with self.listening(flight):
+            try:
+                head, landing = await flight.head(), await flight.landed()
+            except RepriseError as error:
+                return str(error)
+            if landing is not None:
+                await self._flights.over(flight)
+        if not head.is_success:
+            return f"status {head.status}"
+        return "too large" if landing is None else landing.refusal
 
     def _flight(self, errand: Errand, key: str | None) -> Flight:
         recording = Recording(errand.dialect, self._max_entry_bytes)
         keys = () if key is None else (key,)
-        return Flight(keys, recording, self._max_entry_bytes, (errand.request.key,))
+        foreseen = self._store.foreseen(errand.request, errand.seen.vector)
+        return Flight(keys, recording, self._max_entry_bytes, [foreseen])
 
     async def _audit(self, flight: Flight, errand: Errand) -> None:
         try:
@@ -111,6 +147,12 @@ class Asker:
             self._learning.audit_over(errand.request.key)
 
     async def _fly(self, flight: Flight, errand: Errand) -> None:
+        """Have the answer, and then compare it with that of a near miss, if that is asked."""
+        await self._take_turn(flight, errand)
+        if errand.near is not None:
+            await self._look_back(flight, errand, errand.near)
+
+    async def _take_turn(self, flight: Flight, errand: Errand) -> None:
         """Make the call, or be answered by who makes it already."""
         if errand.trial is not None or not waits_its_turn(errand.request.directives):
             await self._call(flight, errand, None)
@@ -129,7 +171,10 @@ class Asker:
         call, request = errand.call, errand.request
         asked = replace(call.request, with_usage=errand.dialect.with_usage(request.body))
         landing = await flight.fly(call.origin, asked)
-        if landing is None or landing.answer is None or landing.refusal:
+        if landing is None or landing.answer is None:
+            return
+        self._count(errand, landing.answer)
+        if landing.refusal:
             return
         entry = self._keep(errand, landing.answer, flight)
         is_findable = errand.request.directives.semantic and not landing.is_exact
@@ -144,10 +189,16 @@ class Asker:
         if await self._store.holds(entry) and not flight.is_void:
             await self._share(errand, entry, flight, is_semantic=True)
 
+    def _count(self, errand: Errand, answer: Answer) -> None:
+        """Whoever asks for himself would have been billed without a cache as well."""
+        if errand.part is not None and answer.usage is not None:
+            self._ledger.spent(errand.part, errand.request.scope.model, answer.usage)
+
     def _keep(self, errand: Errand, answer: Answer, flight: Flight) -> Entry | None:
         if flight.is_void or not errand.request.directives.write:
             return None
-        return self._store.keep(errand.request, answer, errand.dialect.path)
+        path = errand.dialect.path
+        return self._store.keep(errand.request, answer, path, flight.generation)
 
     async def _share(
         self,
@@ -170,6 +221,30 @@ class Asker:
             is_void=lambda: flight.is_void,
         )
 
+    async def _look_back(self, flight: Flight, errand: Errand, near: NearMiss) -> None:
+        try:
+            landing = await flight.landed()
+        except RepriseError:
+            return
+        if landing is None or landing.answer is None or landing.refusal:
+            return
+        entry = await self._store.find(errand.request.scope.id, near.entry_id)
+        if entry is not None:
+            await self._compare(errand.dialect, near.trial(entry), landing.answer)
+
     async def _compare(self, dialect: Dialect, trial: Trial, answer: Answer) -> Agreement | None:
         old, new = (dialect.said(loads(a.body)) for a in (trial.entry.answer, answer))
         return await self._learning.learn(trial, old, new)
+
+
+def _refreshing(errand: Errand, stale: Entry) -> Errand:
+    """The same errand, for which only a fresh answer will do.
+
+    A question that a model would write is the one that was written for the stale answer.
+    """
+    request = errand.request
+    if request.unwritten and stale.question:
+        request = with_question(request, stale.question)
+    asked = replace(request.directives, max_stale=0.0, stale_while_revalidate=0.0)
+    request = replace(request, directives=asked)
+    return replace(errand, request=request, part=Part.REFRESH)

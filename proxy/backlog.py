@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from math import inf, nextafter
 from time import monotonic
 from typing import Final, Literal, get_args
 
@@ -127,13 +128,13 @@ class Backlog:
 
     def written(self, entry: Entry) -> None:
         """It is in the shared tier."""
-        if self._holds_still(entry):
+        if self.holds(entry):
             self._remove(entry.id)
             self._drained += 1
 
     def superseded(self, entry: Entry) -> None:
         """The shared tier has this answer, or a newer one."""
-        if self._holds_still(entry):
+        if self.holds(entry):
             self._drop(entry.id, "replaced")
 
     def refused(self, entry: Entry) -> None:
@@ -142,7 +143,7 @@ class Backlog:
         After a few times it is given up, if others were taken in between: a tier that takes none is
         itself to blame.
         """
-        if not self._holds_still(entry):
+        if not self.holds(entry):
             return
         one = self._waiting[entry.id]
         is_to_blame = one.tries == 0 or self._drained > one.tried_at
@@ -152,7 +153,8 @@ class Backlog:
         if tries >= TRIES:
             self._drop(entry.id, "failed")
 
-    def _holds_still(self, entry: Entry) -> bool:
+    def holds(self, entry: Entry) -> bool:
+        """Whether this very answer waits."""
         one = self._waiting.get(entry.id)
         return one is not None and one.entry is entry
 
@@ -290,20 +292,32 @@ class Drain:
                 return False
             deadline = Deadline(self._write_s)
             outcome = await self._stage.tell(lambda: self._write(entry), deadline)
-            if outcome == "written":
-                self._backlog.written(entry)
+            if outcome == "written" and await self._is_in_step():
+                await self._written(entry)
+            elif outcome == "written":
+                return False  # it is found there by the next try
+            elif outcome == "purged":
+                self._backlog.drop([entry.id])
             elif outcome == "superseded":
                 self._backlog.superseded(entry)
             elif self._stage.is_up:
                 self._backlog.refused(entry)
             return outcome is not None
 
-    async def _write(self, entry: Entry) -> Literal["written", "superseded"]:
+    async def _write(self, entry: Entry) -> Literal["written", "superseded", "purged"]:
         found = await self._shared.get(entry.scope, entry.id)
         if found is not None and _serves_for(found, entry):
             return "superseded"
-        await self._shared.put(entry)
-        return "written"
+        return "written" if await self._shared.put(entry) else "purged"
+
+    async def _written(self, entry: Entry) -> None:
+        """It is in the tier; but what the log has told of since it was taken may mean it."""
+        if self._backlog.holds(entry):
+            self._backlog.written(entry)
+            return
+        until = nextafter(entry.created_at, inf)  # a newer answer in its place stays
+        it = Selector(entry.tenant, ids=(entry.id,), older_than=until)
+        await self._stage.tell(lambda: self._shared.purge(it), Deadline(self._write_s))
 
     async def close(self, deadline: Deadline) -> None:
         """Write what can be written in this time; the rest is lost, and an event says how many."""

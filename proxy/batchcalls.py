@@ -84,7 +84,8 @@ class BatchCalls:
         ]
         max_bytes = self._max_entry_bytes * len(items)
         recording = BatchRecording(items, max_bytes)
-        flight = Flight(keys, recording, max_bytes, [item.key for item in items])
+        foreseen = [self._store.foreseen(item.request) for item in items]
+        flight = Flight(keys, recording, max_bytes, foreseen)
         self._flights.launch(flight, self._fly(flight, items, call, body))
         with self._flights.listening(flight) as seat:
             try:
@@ -103,7 +104,7 @@ class BatchCalls:
         if not isinstance(landing, BatchLanding) or landing.refusal is not None or flight.is_void:
             return
         kept = [
-            self._store.keep(item.request, landing.answers[item.key], PATH)
+            self._store.keep(item.request, landing.answers[item.key], PATH, flight.generation)
             for item in items
             if self._may_keep(item, landing.answers[item.key])
         ]

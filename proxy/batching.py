@@ -26,7 +26,7 @@ from proxy.core.dialects.base import Stamp
 from proxy.core.dialects.embeddings import PATH
 from proxy.core.dialects.embeddings_answer import MixedModelsError, put_together
 from proxy.core.lookup import Hit, Miss
-from proxy.core.model import Answer, Result, Tier, Usage
+from proxy.core.model import Answer, Directives, Result, Tier, Usage
 from proxy.errors import ApiError
 from proxy.exchange import Exchange
 from proxy.flights import Flight
@@ -74,7 +74,7 @@ class Batcher:
 
     Args:
         search: Finds entries.
-        store: Knows which answers would live at all.
+        store: Knows the operator's rules.
         calls: Asks the origin.
         clock: The time now.
         observer: Hears each request's outcome, once.
@@ -105,8 +105,7 @@ class Batcher:
         Raises:
             ApiError: There is no answer: the origin cannot be asked, or may not be.
         """
-        if not self._store.keeps(batch.items[0].request, PATH):
-            batch = replace(batch, items=tuple(map(_unstored, batch.items)))
+        batch = self._ruled(batch)
         try:
             yield await self._reply(_Trip(batch, call, exchange))
         except ApiError as error:
@@ -117,6 +116,20 @@ class Batcher:
             raise
         finally:
             self._observer.notice(exchange.finished())
+
+    def _ruled(self, batch: Batch) -> Batch:
+        """Under the operator's rules, but never served while refreshed: an input is no request."""
+        ruled: dict[Directives, Directives] = {}
+        items = []
+        for item in batch.items:
+            asked, request = item.request.directives, item.request
+            if asked not in ruled:
+                found = self._store.under_rules(asked, batch.scope, PATH)
+                ruled[asked] = replace(found, stale_while_revalidate=0.0)
+            if ruled[asked] != asked:
+                item = replace(item, request=replace(request, directives=ruled[asked]))  # noqa: PLW2901
+            items.append(item)
+        return replace(batch, items=tuple(items))
 
     async def _reply(self, trip: _Trip) -> Reply:
         await self._look_up(trip)
@@ -315,8 +328,3 @@ def _total(trip: _Trip, items: Sequence[Item]) -> Usage | None:
     if not known:
         return None
     return Usage(sum(one.prompt for one in known), 0, any(one.estimated for one in known))
-
-
-def _unstored(item: Item) -> Item:
-    directives = replace(item.request.directives, write=False)
-    return replace(item, request=replace(item.request, directives=directives))

@@ -111,6 +111,13 @@ class UnauthorizedError(ApiError):
     kind = "invalid_request_error"
 
 
+class ForbiddenError(ApiError):
+    """The operator's wish: the configuration does not allow this."""
+
+    status = 403
+    kind = "invalid_request_error"
+
+
 class NotFoundError(ApiError):
     """The caller's fault: nothing is at this path."""
 

@@ -33,7 +33,7 @@ NO_EMBEDDER: Final = "no embedder"
 
 
 class Explainer:
-    """Explains. It stores nothing; a second judge, where one is configured, is asked too.
+    """Explains. No tier changes by it; a second judge, where one is configured, is asked too.
 
     Args:
         runtime: The running cache.
@@ -61,7 +61,7 @@ class Explainer:
         request = asked.request
         if (why := why_unread(asked)) is not None:
             return Explanation(asked, not_served(why), (), self._rules)
-        found = await self._search.look_up(request, Exchange(_nobodys(request)))
+        found = await self._search.peek(request, Exchange(_nobodys(request)))
         neighbours = [
             Neighbour(near.entry_id, await self._pair(request, near.question, near))
             for near in await self._neighbours(request)

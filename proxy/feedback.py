@@ -104,17 +104,17 @@ async def _find(runtime: Runtime, tenant: str, name: str, entry: str, *, is_know
 
 async def _remove(runtime: Runtime, tenant: str, entry: str) -> bool:
     selector = Selector(tenant, ids=(entry,))
-    was_here = runtime.session.purge(selector) > 0  # a private entry is nowhere else
-    return await _selected(runtime, selector, dry_run=False) or was_here
+    return await _selected(runtime, selector, dry_run=False)
 
 
 async def _selected(runtime: Runtime, selector: Selector, *, dry_run: bool) -> bool:
     try:
-        return bool(await runtime.invalidate(selector, dry_run=dry_run))
+        done = await runtime.invalidate(selector, dry_run=dry_run)
     except TierError as error:
         raise UnavailableError(
             "The cache's shared tier cannot be reached; try again.", code="cache_unavailable"
         ) from error
+    return bool(done.ids or done.held)  # a private entry is in session tiers alone
 
 
 async def _learn(runtime: Runtime, served: Served | None, *, right: bool) -> bool:

@@ -12,12 +12,13 @@ to him.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from math import inf
 from time import perf_counter
 from typing import Any, Protocol
 
+from proxy.core.changes import Selector, Traits
 from proxy.core.model import Answer
 from proxy.core.recording import Head, Landing
 from proxy.errors import BrokenStreamError, RepriseError
@@ -70,10 +71,11 @@ class Flight:
         keys: What it answers, one key or many; none when no other caller may join.
         recording: Takes the bytes down, and says at the end what they were.
         keep_bytes: How much is kept for callers who join late.
-        entries: Ids of the entries that its answer may become.
+        entries: What its answer may become.
 
     `is_void` is set when an invalidation overtakes the call: its answer may be older than that,
-    and must not be stored. `is_relayed` says that another replica has asked: see `answer`.
+    and must not be stored. `generation` is `Entry.generation` of what it becomes. `is_relayed` says
+    that another replica has asked: see `answer`.
     """
 
     def __init__(
@@ -81,11 +83,12 @@ class Flight:
         keys: Collection[str],
         recording: Taking,
         keep_bytes: int,
-        entries: Collection[str] = (),
+        entries: Collection[Traits] = (),
     ) -> None:
         self.keys = tuple(keys)
-        self.entries = frozenset(entries)
+        self._entries = tuple(entries)
         self.is_void = False
+        self.generation: int | None = None
         self.is_relayed = False
         self._recording = recording
         self._keep_bytes = keep_bytes
@@ -108,6 +111,10 @@ class Flight:
     def was_under_way(self, since: float) -> bool:
         """Whether its answer was still to come at that time of `perf_counter`."""
         return self._over_at > since
+
+    def may_become(self, selector: Selector) -> bool:
+        """Whether its answer, or a part of it, may be one that a selector means."""
+        return any(selector.overtakes(one) for one in self._entries)
 
     @property
     def is_over(self) -> bool:
@@ -168,6 +175,11 @@ class Flight:
         if self._error is not None:
             raise self._error
         return self._landing
+
+    def told(self, seat: Seat) -> Landing | None:
+        """How it will end, once this listener has read all of a stream's answer; None before."""
+        has_read_all = seat.read - self._forgotten >= len(self._chunks)
+        return self._recording.land() if has_read_all and self._recording.is_complete else None
 
     async def fly(self, origin: Origin, call: OriginRequest) -> Landing | None:
         """Make the call and read it to its end; every fault reaches the listeners."""
@@ -240,17 +252,31 @@ class Flights:
         tasks: Owner of the calls.
         linger_s: How long a landed flight can still be joined.
         finish_deserted: Read a call to its end though nobody listens any more.
+        newest: The newest purge of a namespace that is known; None where none are followed.
     """
 
-    def __init__(self, tasks: Tasks, *, linger_s: float, finish_deserted: bool) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        *,
+        linger_s: float,
+        finish_deserted: bool,
+        newest: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._tasks = tasks
         self._linger_s = linger_s
         self._finish_deserted = finish_deserted
+        self._newest = newest
         self._by_key: dict[str, Flight] = {}
         self._calls: dict[Flight, asyncio.Task[None]] = {}
 
     def __len__(self) -> int:
         return len(self._calls)
+
+    def adapt(self, *, linger_s: float, finish_deserted: bool) -> None:
+        """Take other terms from now on."""
+        self._linger_s = linger_s
+        self._finish_deserted = finish_deserted
 
     def find(self, key: str, since: float) -> Flight | None:
         """The flight of this key that a caller can still join who came at that `perf_counter`."""
@@ -261,10 +287,16 @@ class Flights:
 
     def launch(self, flight: Flight, work: Coroutine[Any, Any, None]) -> None:
         """Run the call, and what is to be done with its answer."""
+        flight.generation = self._newest()
         task = self._tasks.start("flight", work)
         self._calls[flight] = task
         self._by_key.update(dict.fromkeys(flight.keys, flight))
         task.add_done_callback(lambda _: self._ended(flight))
+
+    async def over(self, flight: Flight) -> None:
+        """Wait until the call has ended, and what is to be done with its answer is done."""
+        if (call := self._calls.get(flight)) is not None:
+            await asyncio.wait([call])
 
     def _ended(self, flight: Flight) -> None:
         del self._calls[flight]
@@ -291,19 +323,17 @@ class Flights:
                 self._forget(flight)  # at once: nobody may join a call that is being ended
                 self._calls[flight].cancel()
 
-    async def drain(self, seconds: float) -> None:
-        """Let the calls under way, and what is to be done with their answers, come to their end."""
+    async def drain(self, seconds: float | None) -> None:
+        """Let the calls under way, and what is to be done with their answers, come to their end.
+
+        Args:
+            seconds: That they get for it; None for as long as it takes.
+        """
         if self._calls:
             await asyncio.wait(self._calls.values(), timeout=seconds)
 
-    def void(self, entries: Collection[str] = ()) -> None:
-        """An invalidation came by: no answer asked for before it may be kept or joined.
-
-        Args:
-            entries: The entries meant; empty for all.
-        """
-        meant = frozenset(entries)
+    def void(self, selector: Selector) -> None:
+        """An invalidation came by: no answer it means that was asked for may be kept or joined."""
         for flight in (*self._calls, *self._by_key.values()):
-            if not meant or not flight.entries.isdisjoint(meant):
-                flight.is_void = True
+            flight.is_void = flight.is_void or flight.may_become(selector)
         self._by_key = {key: one for key, one in self._by_key.items() if not one.is_void}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from proxy.asking import Asker, Call, Errand
 from proxy.core.dialects.base import Dialect, Stamp
+from proxy.core.dialects.counting import as_asked
 from proxy.core.lookup import Hit, Miss, Seen
 from proxy.core.model import Answer, CacheRequest, Outcome, Result, Usage
 from proxy.core.recording import Head, Landing
@@ -15,7 +16,7 @@ from proxy.core.stream import LiveFilter, Restamp, replay
 from proxy.errors import ApiError, BrokenStreamError, NotCachedError, RepriseError, UnreachableError
 from proxy.exchange import Exchange
 from proxy.flights import Flight, Seat
-from proxy.learning import SERVED, Choice, Learning
+from proxy.learning import Choice, Learning
 from proxy.marking import Hits
 from proxy.ports import Clock, Observer
 from proxy.searching import Search
@@ -62,7 +63,7 @@ class Gateway:
 
     Args:
         search: Finds entries.
-        store: Knows which answers would live at all.
+        store: Knows the operator's rules.
         asker: Asks the origin.
         learning: Says which hits are served.
         hits: Remembers them.
@@ -103,14 +104,15 @@ class Gateway:
         Raises:
             ApiError: There is no answer: the origin cannot be asked, or may not be.
         """
-        if not self._store.keeps(request, dialect.path):
-            request = replace(request, directives=replace(request.directives, write=False))
+        request = self._store.ruled(request, dialect.path)
         try:
             found = await self._search.look_up(request, exchange)
             request = found.seen.request  # its question may have been written meanwhile
             exchange.learn(
                 similarity=found.seen.similarity,
                 probability=found.seen.probability,
+                judged=found.seen.judged,
+                guard=found.seen.guard,
                 reason=found.seen.reason,
                 stream=request.stream,
             )
@@ -120,16 +122,19 @@ class Gateway:
                 if choice.trial is not None:
                     errand = Errand(request, dialect, call, found.seen, choice.trial)
                     self._asker.audit(errand)
+                if found.wants_refresh:
+                    self._asker.refresh(Errand(request, dialect, call, found.seen), found.entry)
                 yield self._serve(request, dialect, found, exchange)
             else:
-                errand = Errand(request, dialect, call, found.seen, choice.trial)
+                errand = Errand(request, dialect, call, found.seen, choice.trial, near=choice.near)
                 async with self._fetch(errand, exchange) as reply:
                     yield reply
         except ApiError as error:
             exchange.learn(status=error.status, reason=error.code or error.kind)
             raise
         except asyncio.CancelledError:
-            exchange.learn(reason="the caller left")
+            if exchange.outcome.stored is None:
+                exchange.learn(reason="the caller left")
             raise
         finally:
             self._observer.notice(exchange.finished())
@@ -137,9 +142,12 @@ class Gateway:
     def _choose(self, request: CacheRequest, found: Hit | Miss, exchange: Exchange) -> Choice:
         """Whether a hit is served; one that is not tells what it was."""
         if isinstance(found, Miss):
-            return SERVED
+            return Choice(near=self._learning.near(found.seen))
         shadow = f"shadow: {found.tier}" if request.directives.shadow else ""
-        choice = Choice(shadow) if shadow else self._learning.choose(request, found)
+        if shadow:
+            choice = Choice(shadow, self._learning.shadowed(request, found))
+        else:
+            choice = self._learning.choose(request, found)
         if choice.reason:
             exchange.learn(
                 similarity=found.similarity, probability=found.probability, reason=choice.reason
@@ -161,7 +169,7 @@ class Gateway:
             ttl=entry.expires_at - now,
             usage=usage,
             saved=usage,
-            saved_usd=self._price(entry.model, usage),
+            saved_usd=self._price(entry.model, as_asked(usage, request.body)),
         )
         return self._replay(request, dialect, entry.answer, exchange)
 
@@ -287,6 +295,10 @@ class Gateway:
         except RepriseError:
             exchange.learn(stored=False, reason="the stream broke")
             raise
+        except asyncio.CancelledError:  # many hang up at the end marker
+            if (landing := flight.told(seat)) is not None:
+                self._landed(request, landing, exchange)
+            raise
         rest = live.finish()
         if rest := own.feed(rest) + own.finish() if own is not None else rest:
             yield rest
@@ -314,7 +326,8 @@ class Gateway:
         )
         if exchange.outcome.result is Result.COALESCED:
             usage = exchange.outcome.usage
-            exchange.learn(saved=usage, saved_usd=self._price(request.scope.model, usage))
+            usd = self._price(request.scope.model, as_asked(usage, request.body))
+            exchange.learn(saved=usage, saved_usd=usd)
 
 
 async def _paced(pieces: Iterable[tuple[float, bytes]]) -> AsyncIterator[bytes]:

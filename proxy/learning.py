@@ -6,16 +6,15 @@ else happens after the caller has been answered, is bounded, and fails into an e
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from proxy.comparing import Comparer
 from proxy.core.agreement import Agreement, Said
 from proxy.core.auditing import Audit, Audited
-from proxy.core.labels import Kept
-from proxy.core.lookup import Hit
-from proxy.core.model import CacheRequest, Entry, Scope, Tier
+from proxy.core.labels import Kept, Kind, Sample
+from proxy.core.lookup import Hit, Seen
+from proxy.core.model import CacheRequest, Entry, Judged, Scope, Tier
 from proxy.core.trusting import Advice, Category, Lesson
 from proxy.errors import TierError
 from proxy.ports import Clock, LabelStore, Observer
@@ -57,16 +56,6 @@ class Terms:
     scorer: str = ""
 
 
-class Kind(StrEnum):
-    """Why a fresh answer is compared with a cached one."""
-
-    EXPLORED = "explored"
-    """The neighbour was not served, and the caller gets the fresh answer."""
-
-    AUDITED = "audited"
-    """It was served, and the origin is asked as well."""
-
-
 @dataclass(frozen=True, slots=True)
 class Trial:
     """A cached answer that a fresh one will be compared with.
@@ -78,6 +67,8 @@ class Trial:
         advice: What the rules said of it.
         kind: Why it is compared.
         stands: It stands for a hit: without being picked it would have been served.
+        share: The chance with which it was picked.
+        similarity: Of the two questions; None where it is not known.
     """
 
     request: CacheRequest
@@ -86,19 +77,53 @@ class Trial:
     advice: Advice
     kind: Kind
     stands: bool
+    share: float = 1.0
+    similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A neighbour that the verifier did not vouch for, whose answer a fresh one is compared with.
+
+    Attributes:
+        seen: What the lookup learned of it.
+        entry_id: Its entry.
+        score: What the verifier gave it.
+        share: The chance with which it was picked.
+    """
+
+    seen: Seen
+    entry_id: str
+    score: float
+    share: float
+
+    def trial(self, entry: Entry) -> Trial:
+        """With the entry, once it is there."""
+        return Trial(
+            self.seen.request,
+            entry,
+            self.score,
+            UNKNOWN,
+            Kind.NEAR,
+            stands=False,
+            share=self.share,
+            similarity=self.seen.similarity,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What becomes of a hit.
+    """What becomes of a request whose neighbour was found.
 
     Attributes:
-        reason: Why it does not answer the request; "" when it does.
+        reason: Why a hit does not answer it; "" when it does.
         trial: What to compare a fresh answer with; None when there is nothing to learn.
+        near: The same of a neighbour that is no hit.
     """
 
     reason: str = ""
     trial: Trial | None = None
+    near: NearMiss | None = None
 
 
 SERVED: Final = Choice()
@@ -144,6 +169,10 @@ class Learning:
         self._auditing: set[str] = set()
         self._comparing = 0
 
+    def adapt(self, terms: Terms) -> None:
+        """Take other terms from now on. `max_error` and the scorer are those it has learned by."""
+        self._terms = replace(terms, max_error=self._terms.max_error, scorer=self._terms.scorer)
+
     def recall(self, kept: Iterable[Kept]) -> None:
         """Learn again what was kept and still holds, oldest first.
 
@@ -152,7 +181,8 @@ class Learning:
         counts = self._terms.is_verified or self._terms.audit_share > 0
         lessons: dict[tuple[str, str, str], list[Lesson]] = {}
         for one in kept:
-            if (held := one.under(self._terms.scorer, self._terms.max_error)) is not None:
+            held = one.under(self._terms.scorer, self._terms.max_error)
+            if held is not None and held.teaches:
                 key = held.tenant, held.namespace, held.model
                 lessons.setdefault(key, []).append(held.lesson)
                 if held.stands and counts:
@@ -170,17 +200,41 @@ class Learning:
         scope = request.scope
         advice = self._advice(scope, hit.entry.id, score)
         is_fit = bool(advice.trusted) or not self._terms.is_verified
+
+        def trial(kind: Kind, share: float, *, stands: bool) -> Trial:
+            told = (request, hit.entry, score, advice, kind)
+            return Trial(*told, stands=stands, share=share, similarity=hit.similarity)
+
         if (why := self._why_suspended(scope)) is not None:
-            trial = Trial(request, hit.entry, score, advice, Kind.EXPLORED, stands=is_fit)
-            return Choice(why, trial)
+            return Choice(why, trial(Kind.EXPLORED, 1.0, stands=is_fit))
         may_ask = not request.directives.only_if_cached
         if self._terms.is_verified and not self._is_proven(advice, may_ask=may_ask):
-            trial = Trial(request, hit.entry, score, advice, Kind.EXPLORED, stands=is_fit)
-            return Choice(EXPLORING, trial)
+            share = self._terms.explore_share if advice.trusted else 1.0
+            return Choice(EXPLORING, trial(Kind.EXPLORED, share, stands=is_fit))
         if may_ask and self._may_audit(request.key):
             self._auditing.add(request.key)
-            return Choice(trial=Trial(request, hit.entry, score, advice, Kind.AUDITED, stands=True))
+            return Choice(trial=trial(Kind.AUDITED, self._terms.audit_share, stands=True))
         return SERVED
+
+    def shadowed(self, request: CacheRequest, hit: Hit) -> Trial | None:
+        """What to compare a fresh answer with, which a shadowed hit's caller gets in any case."""
+        if hit.tier is not Tier.VECTOR or hit.score is None or not self._is_drawn():
+            return None
+        told = (request, hit.entry, hit.score, UNKNOWN, Kind.SHADOWED)
+        share = self._terms.audit_share
+        return Trial(*told, stands=False, share=share, similarity=hit.similarity)
+
+    def near(self, seen: Seen) -> NearMiss | None:
+        """The same of a miss, whose nearest neighbour the verifier has read and not vouched for."""
+        if seen.judged is not Judged.UNSURE or seen.probability is None or not seen.neighbour:
+            return None
+        if not self._is_drawn():
+            return None
+        return NearMiss(seen, seen.neighbour, seen.probability, self._terms.audit_share)
+
+    def _is_drawn(self) -> bool:
+        """Whether what costs no call is compared: as often as a hit is audited."""
+        return self._terms.audit_share > 0 and self._draw() < self._terms.audit_share
 
     def objects(self, scope: Scope, hit: Hit) -> str:
         """Why this hit is not served, whatever is drawn; "" when it may be. Changes nothing.
@@ -246,9 +300,14 @@ class Learning:
             agreement is Agreement.SAME,
             proposed=trial.advice.proposed,
         )
-        await self.keep(scope, lesson, stands=trial.stands and agreement is not Agreement.UNSURE)
+        is_clear = agreement is not Agreement.UNSURE
+        age = max(0.0, self._clock() - trial.entry.created_at)
+        sample = Sample(trial.kind, is_clear, trial.share, trial.similarity, age)
+        await self.keep(scope, lesson, stands=trial.stands and is_clear, sample=sample)
 
-    async def keep(self, scope: Scope, lesson: Lesson, *, stands: bool) -> None:
+    async def keep(
+        self, scope: Scope, lesson: Lesson, *, stands: bool, sample: Sample | None = None
+    ) -> None:
         """Learn a lesson, now and for the next start. Never raises."""
         kept = Kept(
             scope.tenant,
@@ -259,8 +318,9 @@ class Learning:
             scorer=self._terms.scorer,
             max_error=self._terms.max_error,
             at=self._clock(),
+            sample=sample,
         )
-        audit = self._learn(kept)
+        audit = self._learn(kept) if kept.teaches else None
         if audit is not None:
             self._observer.event(
                 "namespace_recovered" if audit.suspended is None else "namespace_suspended",

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from proxy.asking import Call
 from proxy.config import Config
+from proxy.config.differing import Difference, difference
 from proxy.core import directives
 from proxy.core.admission import why_not
 from proxy.core.canonical import dumps, loads
@@ -28,8 +29,9 @@ from proxy.errors import BadRequestError, RepriseError, UnreachableError
 from proxy.exchange import Exchange
 from proxy.explaining import Explainer
 from proxy.feedback import Done, Verdict, give
+from proxy.forgetting import Purged
 from proxy.ports import OriginReply, OriginRequest
-from proxy.runtime import Runtime, open_runtime
+from proxy.runtime import Live, Runtime, open_live
 
 Json = dict[str, Any]
 Source = Callable[[Json], Awaitable[Json]]
@@ -91,10 +93,30 @@ class _CallableOrigin:
 class Cache:
     """A running cache. Made by `open_cache`."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
+    def __init__(self, live: Live) -> None:
+        self._live = live
         self._dialect = Chat()
-        self._explainer = Explainer(runtime)
+
+    @property
+    def runtime(self) -> Runtime:
+        """What it is made of."""
+        return self._live.current
+
+    async def follow(self, config: Config) -> Difference:
+        """Go by another configuration from now on; calls under way end as they began.
+
+        Returns what that changed, and what only another `open_cache` would follow.
+
+        Raises:
+            ConfigError: It cannot be used, and nothing has changed.
+        """
+        found = difference(self.runtime.config, config)
+        await self._live.follow(found.followed)
+        return found
+
+    @property
+    def _explainer(self) -> Explainer:
+        return Explainer(self.runtime)
 
     async def ask(
         self,
@@ -178,7 +200,7 @@ class Cache:
         """Keep an answer in every tier; None when the rules forbid it."""
         found, _, bypass = self._read(request, tenant, headers)
         store, path = self.runtime.store, self._dialect.path
-        if bypass is not None or not found.directives.write or not store.keeps(found, path):
+        if bypass is not None or not found.directives.write:
             return None
         facts = self._dialect.facts(answer)
         if why_not(facts) is not None:
@@ -194,8 +216,8 @@ class Cache:
         )
         return entry
 
-    async def invalidate(self, selector: Selector, *, dry_run: bool = False) -> Sequence[str]:
-        """Forget what the selector means, in every tier; returns the ids."""
+    async def invalidate(self, selector: Selector, *, dry_run: bool = False) -> Purged:
+        """Forget what the selector means, in every tier; says what that was, or would be."""
         return await self.runtime.invalidate(selector, dry_run=dry_run)
 
     async def feedback(self, entry_id: str, verdict: Verdict, *, tenant: str = "") -> Done:
@@ -224,7 +246,8 @@ class Cache:
         )
         if understood.bypass == "unreadable":
             raise BadRequestError("This is not a chat completion request.", code="unreadable")
-        return understood
+        ruled = self.runtime.store.ruled(understood.request, self._dialect.path)
+        return replace(understood, request=ruled)
 
     def _read(
         self, request: Json, tenant: str, headers: Mapping[str, str] | None
@@ -257,5 +280,6 @@ async def open_cache(
         config: What the proxy's `config.yaml` says; None for the defaults.
         log: Where log lines go; None for standard error.
     """
-    async with open_runtime(config or Config(), log) as runtime:
-        yield Cache(runtime)
+    async with open_live(config or Config(), log) as live:
+        live.current.announcer.appear(None)
+        yield Cache(live)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from proxy.config import Config
-from proxy.core.changes import ALL_TENANTS, Added, Selector
+from proxy.core.changes import ALL_TENANTS, Added, Removed, Selector
 from proxy.errors import ConfigError, RepriseError, TierError, UnfitServerError
 from proxy.parts import indexing, sharing
 from proxy.parts.indexing import Backend
@@ -200,7 +200,8 @@ async def _migrate(
             await index.apply(changes)
             position, more = changes.position, changes.more
             came = sum(isinstance(item, Added) for item in changes.items)
-            added, removed = added + came, removed + len(changes.items) - came
+            went = sum(isinstance(item, Removed) for item in changes.items)
+            added, removed = added + came, removed + went
             if more and time.monotonic() - saved > SAVE_S:
                 await index.save()
                 saved = time.monotonic()

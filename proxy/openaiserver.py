@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 import openai
 
+from proxy.core.dialects.counting import counted
+from proxy.core.model import Usage
+
 
 def connect(
     base_url: str, api_key: str | None, *, timeout_s: float, max_retries: int
@@ -28,6 +31,22 @@ def headers_for(api_key: str | None) -> dict[str, openai.Omit]:
     if api_key is None:
         names.append("Authorization")
     return {name: openai.Omit() for name in names}
+
+
+def tokens_of(answer: object) -> Usage:
+    """What a call cost, as far as its answer says so.
+
+    The client does not validate: any attribute may be missing or of another type.
+    """
+    usage = getattr(answer, "usage", None)
+    details = getattr(usage, "prompt_tokens_details", None)
+    told = counted(
+        getattr(usage, "prompt_tokens", None),
+        getattr(usage, "completion_tokens", 0),  # embeddings have none
+        getattr(details, "cached_tokens", None),
+        getattr(answer, "service_tier", None),
+    )
+    return told or Usage(0, 0)
 
 
 def name_of(base_url: str) -> str:

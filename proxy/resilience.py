@@ -7,7 +7,7 @@ Above this layer no request fails because a part of the cache did.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import random
 from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
@@ -136,6 +136,7 @@ class Stage:
         self._pace = pace
         self._breaker = Breaker(limit=faults)
         self._is_up = True
+        self._asking = 0
         self._refusal: str | None = None
         self._better = asyncio.Event()
         self._probing: asyncio.Task[None] | None = None
@@ -156,6 +157,19 @@ class Stage:
         """Whether it answers, if only too late for a request: what nobody waits for may use it."""
         return self._is_up
 
+    def adapt(self, *, faults: int, retry_s: float, probe_s: float, within_s: float) -> None:
+        """Take other bounds from now on; `within_s` is that of the pace, where there is one."""
+        self._breaker = replace(self._breaker, limit=faults)
+        self._retry_s = retry_s
+        self._probe_s = probe_s
+        if self._pace is not None:
+            self._pace = replace(self._pace, within_s=within_s)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request waits for it now: what nobody waits for lets it pass."""
+        return self._asking > 0
+
     async def start(self) -> None:
         """Bring the part up. One that cannot start is degraded and tried again, not an error."""
         error = await self._probe_once()
@@ -170,6 +184,7 @@ class Stage:
         if self._pace is not None:
             seconds = min(seconds, deadline.seconds * self._pace.share)
         is_fair = deadline.is_fair
+        self._asking += 1
         try:
             async with asyncio.timeout(seconds):
                 answer = await question()
@@ -182,6 +197,8 @@ class Stage:
         else:
             self._breaker = self._breaker.succeeded()
             return answer
+        finally:
+            self._asking -= 1
         return None
 
     async def tell(self, write: Callable[[], Awaitable[T]], deadline: Deadline) -> T | None:

@@ -133,13 +133,19 @@ class Search:
 
     async def look_up(self, request: CacheRequest, exchange: Exchange) -> Hit | Miss:
         """Walk the states until one is the end; a failed part answers like an empty one."""
+        began = self._clock()
+        found = await self.peek(request, exchange)
+        return self._promote(request, found, began) if isinstance(found, Hit) else found
+
+    async def peek(self, request: CacheRequest, exchange: Exchange) -> Hit | Miss:
+        """What a lookup finds; no tier has more afterwards."""
         if self._semantic is None:
             request = replace(request, directives=replace(request.directives, semantic=False))
         state: State = start(request)
-        deadline, began = Deadline(self._deadline_s), self._clock()
+        deadline = Deadline(self._deadline_s)
         while not isinstance(state, Hit | Miss):
             state = await self._step(state, exchange, deadline)
-        return self._promote(request, state, began) if isinstance(state, Hit) else state
+        return state
 
     async def written(self, request: CacheRequest) -> CacheRequest:
         """The request with its question, for who stores or explains without a lookup."""
@@ -254,7 +260,7 @@ class Search:
             return ()
         verdicts = self._semantic.judge(question, found, threshold)
         return [
-            Reject(MARKED)
+            Reject(MARKED, "feedback")
             if not isinstance(verdict, Reject) and self._forbids(scope, question, other.question)
             else verdict
             for verdict, other in zip(verdicts, found, strict=True)

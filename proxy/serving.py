@@ -6,11 +6,15 @@
 
 import asyncio
 import multiprocessing
+import os
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from proxy import listening
 from proxy.errors import ConfigError
@@ -18,6 +22,7 @@ from proxy.worker import Worker
 
 if TYPE_CHECKING:
     from proxy.config import Config
+    from proxy.config.loading import Source
 
 LISTENS = "listens"
 
@@ -26,18 +31,23 @@ EXIT_MISUSED = 2
 """The operator's fault, as shells and typer have it."""
 
 
+Tell = Callable[["str | Config"], None]
+"""Hears `LISTENS` once, and then each configuration that is followed."""
+
+
 def run(
-    config: "Config", worker: Worker | None = None, tell: Callable[[], None] | None = None
+    config: "Config", source: "Source", worker: Worker | None = None, tell: Tell | None = None
 ) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status, its reason being on stderr.
 
     Args:
-        config: What holds.
+        config: What holds at the start.
+        source: Where it is read from when it is reloaded.
         worker: Which of several processes this is; None when it is alone.
-        tell: Called once it listens.
+        tell: Whom to tell how it goes.
     """
     try:
-        _run_loop(config, worker, tell)
+        _run_loop(_serve(config, source, worker, tell))
     except ConfigError as error:
         sys.stderr.writelines(f"{problem}\n" for problem in error.problems)
         return EXIT_MISUSED
@@ -52,42 +62,67 @@ def cannot_listen(config: "Config", error: OSError) -> str:
     return f"cannot listen on {config.server.host}:{config.server.port}: {error}\n"
 
 
-def work(config: "Config", worker: Worker, ready: Connection) -> None:
+def work(config: "Config", worker: Worker, ready: Connection, path: Path | None = None) -> None:
     """A worker's process, from beginning to end.
 
     Args:
         config: What holds; its port is one that workers share.
         worker: Which it is.
-        ready: Gets `LISTENS` once it does.
+        ready: Gets `LISTENS` once it does, and each configuration that it follows from then on.
+        path: The configuration's file, where the command names one.
     """
-    sys.exit(run(config, worker, lambda: ready.send(LISTENS)))
+    from proxy.config.loading import Source  # noqa: PLC0415 - slow to import
+
+    def tell(news: "str | Config") -> None:
+        with suppress(OSError):  # who listened has died: this worker is told so, and ends
+            ready.send(news)
+
+    sys.exit(run(config, Source(path, os.environ), worker, tell))
 
 
-def _run_loop(config: "Config", worker: Worker | None, tell: Callable[[], None] | None) -> None:
+def _run_loop(serving: Coroutine[Any, Any, None]) -> None:
     if sys.platform == "win32":
-        asyncio.run(_serve(config, worker, tell))
+        asyncio.run(serving)
         return
     import uvloop  # noqa: PLC0415 - a third off a request's cost, and not to be had on Windows
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config, worker, tell))
+        runner.run(serving)
 
 
-async def _serve(config: "Config", worker: Worker | None, tell: Callable[[], None] | None) -> None:
-    from proxy.runtime import open_runtime  # noqa: PLC0415 - slow to import
+async def _serve(
+    config: "Config", source: "Source", worker: Worker | None, tell: Tell | None
+) -> None:
+    from proxy.reloading import By, Reloader  # noqa: PLC0415 - slow to import
+    from proxy.runtime import open_live  # noqa: PLC0415 - slow to import
     from proxy.web.server import listen  # noqa: PLC0415 - slow to import
 
-    stop = _stop_signals(worker)
+    stop, reload = _stop_signals(worker), _reload_signals()
     server = config.server
     sockets = listening.bound(server.host, server.port, shared=worker is not None)
-    async with open_runtime(config, worker=worker) as runtime, listen(runtime, sockets) as url:
-        if worker is None:
-            runtime.observer.event("listening", url=url)
-        elif worker.restarts:
-            runtime.observer.event("worker_restarted", restarts=worker.restarts)
-        if tell is not None:
-            tell()
-        await stop.wait()
+    async with open_live(config, worker=worker) as live:
+        reloader = Reloader(live, source.read, clock=time.time, file=source.file, told=tell)
+        async with listen(reloader, sockets) as url:
+            runtime = live.current
+            runtime.announcer.appear(url)
+            if worker is None:
+                runtime.observer.event("listening", url=url)
+            elif worker.restarts:
+                runtime.observer.event("worker_restarted", restarts=worker.restarts)
+            if tell is not None:
+                tell(LISTENS)
+            runtime.tasks.run("watch config", reloader.watch())
+            runtime.tasks.run("reload", reloader.reload_at(reload, By.SIGNAL))
+            await stop.wait()
+
+
+def _reload_signals() -> asyncio.Event:
+    """Set by SIGHUP, which a worker is started with kept back, so that it cannot end it."""
+    reload = asyncio.Event()
+    if sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    return reload
 
 
 def _stop_signals(worker: Worker | None) -> asyncio.Event:

@@ -6,15 +6,15 @@ the backlog.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import inf, nextafter
 
 from proxy.backlog import Backlog
-from proxy.core.changes import Selector
-from proxy.core.freshness import Lifetimes
-from proxy.core.model import Answer, CacheRequest, Entry, Lease, Usage, Vector
+from proxy.core.changes import Selector, Traits
+from proxy.core.freshness import Rules
+from proxy.core.model import Answer, CacheRequest, Directives, Entry, Lease, Scope, Usage, Vector
 from proxy.ports import Clock, Embedder, SessionTier, SharedTier
 from proxy.resilience import Deadline, Stage
 
@@ -32,6 +32,47 @@ def _is_never() -> bool:
     return False
 
 
+class Writing:
+    """The answers that are just being written, by scope.
+
+    Args:
+        within_s: How long storing one answer may take, seconds.
+    """
+
+    def __init__(self, within_s: float) -> None:
+        self.within_s = within_s
+        self._by_scope: dict[str, set[asyncio.Event]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_scope.values()))
+
+    @contextmanager
+    def one(self, scope: str) -> Iterator[None]:
+        """One more, until the block's end."""
+        written = asyncio.Event()
+        waiting = self._by_scope.setdefault(scope, set())
+        waiting.add(written)
+        try:
+            yield
+        finally:
+            written.set()
+            waiting.discard(written)
+            if not waiting:
+                self._by_scope.pop(scope, None)
+
+    async def idle(self, deadline: Deadline) -> None:
+        """Wait for all of them."""
+        for scope in tuple(self._by_scope):
+            await self.settled(scope, deadline)
+
+    async def settled(self, scope: str, deadline: Deadline) -> None:
+        """Wait for those of this scope."""
+        for written in tuple(self._by_scope.get(scope, ())):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(deadline.remaining):
+                    await written.wait()
+
+
 class Store:
     """Writes answers through all tiers.
 
@@ -39,11 +80,11 @@ class Store:
         session: The session tier.
         shared: The shared tier and its stage.
         embedder: The embedder and its stage; None when there is no semantic cache.
-        lifetimes: How long an entry is fresh, and kept.
-        write_s: How long storing one answer may take, seconds.
+        rules: How long an entry is fresh, and kept; its tags.
         publish: Brings the derived tiers up to the shared tier's change log.
         count: Counts tokens where the origin did not.
         backlog: Keeps what the shared tier could not take.
+        writing: Knows what is just being written, by this store and those before it.
     """
 
     def __init__(
@@ -52,41 +93,64 @@ class Store:
         shared: tuple[SharedTier, Stage],
         embedder: tuple[Embedder, Stage] | None,
         *,
-        lifetimes: Lifetimes,
-        write_s: float,
+        rules: Rules,
         clock: Clock,
         publish: Callable[[], Awaitable[None]],
         count: Count,
         backlog: Backlog,
+        writing: Writing,
     ) -> None:
         self._session = session
         self._shared, self._shared_stage = shared
         self._embedder = embedder
-        self._lifetimes = lifetimes
-        self._write_s = write_s
+        self._rules = rules
         self._clock = clock
         self._publish = publish
         self._count = count
         self._backlog = backlog
-        self._writing: dict[str, set[asyncio.Event]] = {}
+        self._writing = writing
 
-    def keeps(self, request: CacheRequest, path: str) -> bool:
-        """Whether an answer to this request would live at all: a rule may say 0 seconds."""
-        now = self._clock()
-        return self._lifetime(request, path, now)[0] > now
+    def ruled(self, request: CacheRequest, path: str) -> CacheRequest:
+        """The request under the operator's rules."""
+        directives = self.under_rules(request.directives, request.scope, path)
+        return replace(request, directives=directives)
 
-    def _lifetime(self, request: CacheRequest, path: str, now: float) -> tuple[float, float]:
+    def under_rules(self, asked: Directives, scope: Scope, path: str) -> Directives:
+        """What a request asks, under the operator's rules."""
+        return self._rules.ruled(asked, scope, path)
+
+    def foreseen(self, request: CacheRequest, vector: Vector | None = None) -> Traits:
+        """What a selector may ask about the entry that a call makes which begins now."""
         scope = request.scope
-        return self._lifetimes.of(
-            request.directives, model=scope.model, namespace=scope.namespace, path=path, now=now
+        return Traits(
+            id=request.key,
+            scope=scope.id,
+            tenant=scope.tenant,
+            namespace=scope.namespace,
+            model=scope.model,
+            created_at=self._clock(),
+            tags=request.directives.tags,
+            vector=vector,
+            embedder=self._embedder[0].id if self._embedder else "",
         )
 
-    def keep(self, request: CacheRequest, answer: Answer, path: str) -> Entry:
-        """Into the session tier, now; the entry is ready to be shared."""
-        now = self._clock()
+    def keep(
+        self, request: CacheRequest, answer: Answer, path: str, generation: int | None = None
+    ) -> Entry:
+        """Into the session tier, now; the entry is ready to be shared.
+
+        `generation` is that of the call which brought it; None where there was no call.
+        """
+        entry = self.made(request, answer, path, self._clock())
+        entry = replace(entry, generation=generation)
+        self._session.put(request.caller, entry)
+        return entry
+
+    def made(self, request: CacheRequest, answer: Answer, path: str, at: float) -> Entry:
+        """The entry of an answer that came at that time; nothing is stored."""
         asked, scope = request.directives, request.scope
-        expires_at, kept_until = self._lifetime(request, path, now)
-        entry = Entry(
+        expires_at, kept_until = self._rules.lifetimes.of(asked, scope, path, at)
+        return Entry(
             id=request.key,
             scope=scope.id,
             tenant=scope.tenant,
@@ -94,14 +158,12 @@ class Store:
             model=scope.model,
             question=request.question,
             answer=answer,
-            created_at=now,
+            created_at=at,
             expires_at=expires_at,
             kept_until=kept_until,
             tags=asked.tags,
             private=asked.private,
         )
-        self._session.put(request.caller, entry)
-        return entry
 
     def adopt(self, request: CacheRequest, entry: Entry, read_at: float) -> None:
         """Into the session tier: another replica has stored it, and it was read from then on."""
@@ -120,26 +182,31 @@ class Store:
         """Into the shared tier and the index, unless it is private.
 
         An answer whose lease has passed on is given up: he who has it now asks anew. So is one that
-        an invalidation has overtaken, as far as the log tells by the time it is stored.
+        an invalidation has overtaken, as far as the tier knows or the log tells when it is stored.
         """
         if entry.private:
             return
-        written = asyncio.Event()
-        waiting = self._writing.setdefault(entry.scope, set())
-        waiting.add(written)
-        try:
-            deadline = Deadline(self._write_s)
-            if is_semantic and entry.question:
-                entry = await self._embedded(entry, vector, deadline)
-            if entry.answer.usage is None:
-                usage = await self._count(*texts())
-                entry = replace(entry, answer=replace(entry.answer, usage=usage))
+        with self._writing.one(entry.scope):
+            deadline = Deadline(self._writing.within_s)
+            entry = await self.whole(entry, vector, texts, deadline, is_semantic=is_semantic)
             await self._write(entry, lease, is_void, deadline)
-        finally:
-            written.set()
-            waiting.discard(written)
-            if not waiting:
-                self._writing.pop(entry.scope, None)
+
+    async def whole(
+        self,
+        entry: Entry,
+        vector: Vector | None,
+        texts: Texts,
+        deadline: Deadline,
+        *,
+        is_semantic: bool,
+    ) -> Entry:
+        """The entry as the shared tier keeps it: with its vector, if one can be had, and tokens."""
+        if is_semantic and entry.question:
+            entry = await self._embedded(entry, vector, deadline)
+        if entry.answer.usage is not None:
+            return entry
+        usage = await self._count(*texts())
+        return replace(entry, answer=replace(entry.answer, usage=usage))
 
     async def _embedded(self, entry: Entry, vector: Vector | None, deadline: Deadline) -> Entry:
         if self._embedder is None:
@@ -178,19 +245,19 @@ class Store:
 
     async def holds(self, entry: Entry) -> bool:
         """Whether the shared tier still has this very answer, neither removed nor replaced."""
-        found = await self._shared_stage.ask(
-            lambda: self._shared.get(entry.scope, entry.id), Deadline(self._write_s)
-        )
+        found = await self.find(entry.scope, entry.id)
         return found is not None and found.created_at == entry.created_at
+
+    async def find(self, scope: str, entry_id: str) -> Entry | None:
+        """An entry of the shared tier, for who has time; None when it is not there."""
+        return await self._shared_stage.ask(
+            lambda: self._shared.get(scope, entry_id), Deadline(self._writing.within_s)
+        )
 
     async def idle(self, deadline: Deadline) -> None:
         """Wait for all answers that are just being written."""
-        for scope in tuple(self._writing):
-            await self.settled(scope, deadline)
+        await self._writing.idle(deadline)
 
     async def settled(self, scope: str, deadline: Deadline) -> None:
         """Read your own writes: wait for answers of this scope that are just being written."""
-        for written in tuple(self._writing.get(scope, ())):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(deadline.remaining):
-                    await written.wait()
+        await self._writing.settled(scope, deadline)

@@ -7,12 +7,14 @@ connections are gone, the others get the new ones, and another process takes its
 
 import asyncio
 import multiprocessing
+import os
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic
@@ -21,7 +23,7 @@ from typing import Final
 from proxy import listening
 from proxy.config import Config
 from proxy.errors import ConfigError
-from proxy.serving import EXIT_FAILED, EXIT_MISUSED, LISTENS, cannot_listen, work
+from proxy.serving import EXIT_FAILED, EXIT_MISUSED, cannot_listen, work
 from proxy.telemetry.logs import Logs, open_logs
 from proxy.worker import Worker
 
@@ -43,8 +45,12 @@ def pause_s(deaths: int) -> float:
     return PAUSES_S[min(deaths, len(PAUSES_S) - 1)]
 
 
-def supervise(config: Config) -> int:
+def supervise(config: Config, path: Path | None = None) -> int:
     """Serve with `server.workers` processes until SIGTERM or SIGINT; returns the exit status.
+
+    Args:
+        config: What holds at the start.
+        path: The configuration's file, where the command names one.
 
     Raises:
         ConfigError: This system cannot have several processes on one port.
@@ -63,7 +69,7 @@ def supervise(config: Config) -> int:
     try:
         with _meeting_place() as directory:
             shared = config.model_copy(update={"server": known})
-            return asyncio.run(Supervisor(shared, directory).run())
+            return asyncio.run(Supervisor(shared, directory, partial(work, path=path)).run())
     finally:
         listening.close(held)
 
@@ -108,6 +114,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._told)
+        loop.add_signal_handler(signal.SIGHUP, self._pass_on)
         async with asyncio.TaskGroup() as group:
             numbers = range(1, self._config.server.workers + 1)
             keeping = [group.create_task(self._keep(number)) for number in numbers]
@@ -124,6 +131,12 @@ class Supervisor:
         self._stopping.set()
         for process in self._processes.values():
             process.terminate()
+
+    def _pass_on(self) -> None:
+        """Have every worker reload: it knows the file."""
+        for process in self._processes.values():
+            if process.pid is not None and process.is_alive():
+                os.kill(process.pid, signal.SIGHUP)
 
     def _kill(self) -> None:
         for number, process in self._processes.items():
@@ -183,10 +196,7 @@ class Supervisor:
         self._processes[worker.number] = process
         self._observer.event("worker_started", worker=worker.number, pid=process.pid)
         try:
-            await _readable(ready.fileno())
-            has_listened = _has_told(ready)
-            if has_listened:
-                self._count(worker.number)
+            has_listened = await self._listen_to(ready, worker.number)
             await _readable(process.sentinel)
             process.join()
         finally:
@@ -194,13 +204,28 @@ class Supervisor:
             ready.close()
         return has_listened, process.exitcode or 0
 
+    async def _listen_to(self, ready: Connection, number: int) -> bool:
+        """Take what a worker tells until it ends; whether it has listened."""
+        has_listened = False
+        while True:
+            await _readable(ready.fileno())
+            match _news(ready):
+                case Config() as config:  # for whoever is started from now on
+                    self._config = config
+                case None:
+                    return has_listened
+                case _:
+                    has_listened = True
+                    self._count(number)
+
     def _start(self, worker: Worker) -> tuple[_Process, Connection]:
         context = multiprocessing.get_context("spawn")
         ready, tell = context.Pipe(duplex=False)
         arguments = (self._config, worker, tell)
         process = context.Process(target=self._target, args=arguments, daemon=True)
-        # A terminal's SIGINT reaches every process; it is for this one to say who ends when.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # A terminal's SIGINT reaches every process; it is for this one to say who ends when. SIGHUP
+        # waits until it is heeded: it would end a worker that is just starting.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             process.start()
         finally:
@@ -218,12 +243,13 @@ class Supervisor:
             self._observer.event("listening", url=url, workers=server.workers)
 
 
-def _has_told(ready: Connection) -> bool:
-    """Whether it says that it listens; False from one that is gone."""
+def _news(ready: Connection) -> str | Config | None:
+    """What a worker says: that it listens, or which configuration it follows; None at its end."""
     try:
-        return bool(ready.recv() == LISTENS)
+        news: str | Config = ready.recv()
     except (EOFError, OSError):
-        return False
+        return None
+    return news
 
 
 async def _readable(file: int) -> None:

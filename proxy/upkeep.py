@@ -6,12 +6,13 @@ right, and an index that is lost is only read anew.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from proxy.backlog import Backlog
-from proxy.core.changes import ALL_TENANTS, Added, Changes, Removed, Selector
+from proxy.core.changes import ALL_TENANTS, Added, Changes, Forgotten, Removed, Selector
 from proxy.errors import TierError, UnfitServerError
 from proxy.ports import Clock, LogWatch, Observer, SessionTier, SharedTier, VectorTier
 
@@ -27,11 +28,13 @@ MOST_GONE = 1000
 GATHER_S = 0.005
 """Between two readings of a log that grows all the time: many changes are one reading."""
 
-Void = Callable[[Collection[str]], None]
-"""Hears which entries were invalidated, none for any: no answer asked for before may become one."""
+EVERYTHING = Selector(ALL_TENANTS, everything=True)
+
+Void = Callable[[Selector], None]
+"""Hears what is forgotten: no answer asked for before may become it."""
 
 
-def _void_nothing(_entries: Collection[str]) -> None:
+def _void_nothing(_selector: Selector) -> None:
     pass
 
 
@@ -60,7 +63,7 @@ class Upkeep:
         watch: Says at once that other processes have changed something; None for nobody.
         every: How often the rest is done.
         backlog: Forgets what the log says is invalidated, before it is written; None for none.
-        void: Hears of invalidations, in this process or another.
+        void: Hears what is forgotten, by this process or another.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Upkeep:
         self._gone: dict[str, str] = {}
         self._failing: dict[str, str] = {}
         self._catching_up = asyncio.Lock()
+        self._must_expire = asyncio.Event()
         self._asked = 0
         self._answered = 0
 
@@ -112,6 +116,21 @@ class Upkeep:
         except TierError as error:
             self._fall_behind(error)
         self._position = self._saved = self._vector.position
+
+    @property
+    def positions(self) -> tuple[str | None, ...]:
+        """Where in the change log this process stands: its session tiers, and its index."""
+        index = self._vector
+        return (self._position,) if index is None else (self._position, index.position)
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether the index has followed the change log as far as the session tiers."""
+        return len(set(self.positions)) == 1
+
+    def expire_soon(self) -> None:
+        """There is something to sweep up: do not wait for the next round."""
+        self._must_expire.set()
 
     def gone(self, scope: str, entry_id: str) -> None:
         """The index found an entry that the shared tier does not have: forget it there."""
@@ -139,18 +158,15 @@ class Upkeep:
 
     async def _fold(self, changes: Changes) -> None:
         if changes.reset and self._has_read:  # what was removed meanwhile is not told one by one
-            self._void(())
-            self._session.purge(Selector(ALL_TENANTS, everything=True))
+            self._void(EVERYTHING)
+            self._session.purge(EVERYTHING)
         self._has_read = True
-        removed = [change for change in changes.items if isinstance(change, Removed)]
-        if removed:
-            self._session.drop([change.id for change in removed])
-        if invalidated := [change.id for change in removed if change.is_invalidated]:
-            self._void(invalidated)
-            if self._backlog is not None:
-                self._backlog.drop(invalidated)
+        if removed := [one.id for one in changes.items if isinstance(one, Removed)]:
+            self._session.drop(removed)
         for change in changes.items:
-            if isinstance(change, Added) and change.created_at:
+            if isinstance(change, Forgotten):
+                self.forget(change.selector)
+            elif isinstance(change, Added) and change.created_at:
                 self._session.renew(change.id, change.created_at)
         index, before = self._vector, self._position
         self._position = changes.position
@@ -160,6 +176,16 @@ class Upkeep:
             await index.apply(changes)
         except TierError as error:  # it is on its own: who stores or invalidates need not suffer
             self._fall_behind(error)
+
+    def forget(self, selector: Selector) -> int:
+        """Forget what this process alone has. Returns how many answers it held in session tiers.
+
+        Private answers, and those that wait to be shared, are in no other; nor are calls under way.
+        """
+        self._void(selector)
+        if self._backlog is not None:
+            self._backlog.drop(self._backlog.matching(selector))
+        return self._session.purge(selector)
 
     def _fall_behind(self, error: TierError) -> None:
         if not self._is_behind:
@@ -201,11 +227,19 @@ class Upkeep:
         """What is to be done for ever, by name: a fault is an event, and the next round tries."""
         works = {
             "follow": self._follow(),
-            "expire": self._repeat("expire", self._every.expire_s, self._expire),
+            "expire": self._keep_expiring(),
         }
         if self._every.save_s is not None:
             works["save"] = self._repeat("save", self._every.save_s, self.save)
         return works
+
+    async def _keep_expiring(self) -> None:
+        while True:
+            self._must_expire.clear()
+            await self._tried("expire", self._expire)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._every.expire_s):
+                    await self._must_expire.wait()
 
     async def _expire(self) -> None:
         await self._shared.expire(self._clock())

@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -185,6 +186,7 @@ class Moody(SqliteTier):
 
     refuses: frozenset[str] | set[str] = frozenset()
     is_away = False
+    purged_before_a_put: Selector | None = None
 
     async def start(self) -> None:
         """Unless it is away."""
@@ -202,6 +204,8 @@ class Moody(SqliteTier):
         """Unless it is away, or this question is refused."""
         if self.is_away or entry.question in self.refuses:
             raise TierError("refused")
+        if (selector := self.purged_before_a_put) is not None:
+            await self.purge(selector)
         return await super().put(entry, lease)
 
 
@@ -358,6 +362,36 @@ async def test_what_another_has_removed_since(parts: Parts) -> None:
     assert parts.backlog.stats()["dropped_removed"] == 1
 
 
+@pytest.mark.parametrize("fields", [{"tags": ("faq",)}, {"everything": True}], ids=str)
+async def test_what_another_has_forgotten_meanwhile(parts: Parts, fields: dict[str, Any]) -> None:
+    """Between the log's being read and the writing: what the purge could not find is taken back."""
+    meant, other = entry("a", parts.clock, tags=("faq",)), entry("b", parts.clock)
+    parts.backlog.add(meant)
+    parts.shared.purged_before_a_put = Selector("acme", **fields)
+    await parts.drain.drain()
+    parts.shared.purged_before_a_put = None
+    parts.backlog.add(other)
+    await parts.drain.drain()
+
+    assert not await parts.has(meant)
+    assert await parts.has(other)
+    assert len(parts.backlog) == 0
+
+
+async def test_what_waits_of_a_purged_namespace(parts: Parts) -> None:
+    """It was asked for before the purge, however long it waits, and whoever made that."""
+    late, fresh = entry("late", parts.clock, generation=0), entry("fresh", parts.clock)
+    number = await parts.shared.forget("", ALL_TENANTS)
+    await parts.upkeep.catch_up()
+    parts.backlog.add(late)
+    parts.backlog.add(replace(fresh, generation=number))
+    await parts.drain.drain()
+
+    assert not await parts.has(late)
+    assert await parts.has(fresh)
+    assert parts.backlog.stats()["dropped_removed"] == 1
+
+
 async def test_closing_writes_what_it_can(parts: Parts) -> None:
     """Within the time it is given."""
     one = entry("a", parts.clock)
@@ -406,6 +440,6 @@ async def test_an_invalidation_waits_for_what_is_on_its_way(tmp_path: Path) -> N
                     assert another is None
                 await runtime.shared.put(first)
         assert taken is first
-        assert sorted(deleting.result()) == sorted((first.id, second.id))
+        assert sorted(deleting.result().ids) == sorted((first.id, second.id))
         assert await runtime.shared.get(first.scope, first.id) is None
         assert len(runtime.backlog) == 0

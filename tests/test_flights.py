@@ -3,10 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from time import perf_counter
+from typing import Any
 
+import numpy as np
 import pytest
 
+from proxy.core.changes import ALL_TENANTS, Likeness, Selector, Traits
 from proxy.core.dialects.chat import Chat
 from proxy.core.model import Answer
 from proxy.core.recording import Recording
@@ -26,6 +30,8 @@ STREAM = (
     b'data: {"choices": [{"index": 0, "delta": {"content": "Yes."}, "finish_reason": "stop"}]}\n\n'
     b"data: [DONE]\n\n"
 )
+EVERYTHING = Selector(ALL_TENANTS, everything=True)
+EAST, NORTH = np.eye(2, dtype=np.float32)
 PIECE = bytes(256 * 1024)
 KEEP = 1000
 
@@ -47,9 +53,15 @@ def flights(tasks: Tasks) -> Flights:
     return Flights(tasks, linger_s=60, finish_deserted=False)
 
 
+def foreseen(name: str, **fields: Any) -> Traits:
+    """What a call may become that began at 100."""
+    plain = Traits(name, "scope", "acme", "docs", "gpt", 100.0, tags=("faq",), embedder="e")
+    return replace(plain, **fields)
+
+
 def made(key: str | None = "key", keep_bytes: int = KEEP) -> Flight:
     keys = () if key is None else (key,)
-    return Flight(keys, Recording(Chat(), keep_bytes), keep_bytes)
+    return Flight(keys, Recording(Chat(), keep_bytes), keep_bytes, [foreseen("entry")])
 
 
 def launch(flights: Flights, feed: Feed, flight: Flight) -> Flight:
@@ -214,7 +226,7 @@ async def test_an_invalidation_voids_what_is_under_way(flights: Flights) -> None
     feed = Feed()
     flight = launch(flights, feed, made())
     with flights.listening(flight) as seat:
-        flights.void()
+        flights.void(EVERYTHING)
         feed.put(ANSWER)
         feed.end()
         body = b"".join([chunk async for chunk in flight.chunks(seat)])
@@ -232,7 +244,7 @@ async def test_an_invalidation_voids_what_lingers(flights: Flights) -> None:
         feed.end()
         await flight.landed()
     await until(lambda: not len(flights))
-    flights.void()
+    flights.void(EVERYTHING)
 
     assert flights.find("key", 0) is None
 
@@ -241,16 +253,79 @@ async def test_an_invalidation_of_entries_voids_those_alone(flights: Flights) ->
     """What others have asked meanwhile is kept."""
     feeds = [Feed(), Feed()]
     one, other = (
-        launch(flights, feed, Flight([name], Recording(Chat(), 1000), 1000, [name]))
+        launch(flights, feed, Flight([name], Recording(Chat(), 1000), 1000, [foreseen(name)]))
         for feed, name in zip(feeds, ("one", "other"), strict=True)
     )
-    flights.void(["one"])
+    flights.void(Selector(ALL_TENANTS, ids=("one",)))
 
     assert (one.is_void, other.is_void) == (True, False)
     assert flights.find("one", 0) is None
     assert flights.find("other", 0) is other
     for feed in feeds:
         feed.end()
+    await until(lambda: not len(flights))
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_void"),
+    [
+        ({"everything": True}, True),
+        ({"tags": ("faq", "x")}, True),
+        ({"tags": ("x",)}, False),
+        ({"namespace": "docs"}, True),
+        ({"namespace": ""}, False),
+        ({"model": "gpt", "tags": ("faq",)}, True),
+        ({"model": "other", "tags": ("faq",)}, False),
+        ({"scope": "scope"}, True),
+        ({"tenant": "acme", "everything": True}, True),
+        ({"tenant": "other", "everything": True}, False),
+        ({"older_than": 100.5}, True),
+        ({"older_than": 100.0}, False),
+        ({"like": Likeness(EAST, 0.9, "e")}, True),
+        ({"like": Likeness(NORTH, 0.9, "e")}, False),
+        ({"like": Likeness(NORTH, 0.9, "another")}, True),
+        ({"like": Likeness(EAST, 0.9, "e"), "namespace": "x"}, False),
+    ],
+    ids=str,
+)
+async def test_a_selector_voids_what_it_means(
+    flights: Flights, fields: dict[str, Any], is_void: bool
+) -> None:
+    """Before there is an answer: by what is known of the call, and when it began."""
+    feed = Feed()
+    one = Flight(("one",), Recording(Chat(), 1000), 1000, [foreseen("id", vector=EAST)])
+    launch(flights, feed, one)
+    flights.void(Selector(**{"tenant": ALL_TENANTS, **fields}))
+
+    assert one.is_void is is_void
+    feed.end()
+    await until(lambda: not len(flights))
+
+
+async def test_what_is_not_known_of_a_call_may_be_meant(flights: Flights) -> None:
+    """A question without a vector yet may be like any text; of a batch one input is enough."""
+    feeds = [Feed(), Feed()]
+    parts = [foreseen("a"), foreseen("b", tags=("x",))]
+    one = launch(flights, feeds[0], Flight((), Recording(Chat(), 1000), 1000, parts[:1]))
+    batch = launch(flights, feeds[1], Flight((), Recording(Chat(), 1000), 1000, parts))
+    flights.void(Selector(ALL_TENANTS, like=Likeness(NORTH, 0.9, "e"), tags=("faq",)))
+
+    assert (one.is_void, batch.is_void) == (True, True)
+    for feed in feeds:
+        feed.end()
+    await until(lambda: not len(flights))
+
+
+async def test_a_call_bears_the_purge_that_was_known_when_it_began(tasks: Tasks) -> None:
+    """One that is made while it is under way is none it has heard of."""
+    purges = [7]
+    flights = Flights(tasks, linger_s=60, finish_deserted=False, newest=lambda: purges[-1])
+    feed = Feed()
+    flight = launch(flights, feed, made())
+    purges.append(8)
+
+    assert flight.generation == 7
+    feed.end()
     await until(lambda: not len(flights))
 
 

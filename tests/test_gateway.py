@@ -82,6 +82,19 @@ async def test_a_caller_who_left_is_noticed(proxy: Served, origin: ScriptedOrigi
     assert [line["reason"] for line in proxy.events("request")] == ["the caller left"]
 
 
+async def test_who_hangs_up_at_the_end_has_not_left(proxy: Served, origin: ScriptedOrigin) -> None:
+    """Clients stop at the end marker: the answer was told whole, and its tokens count."""
+    origin.always = Act(pause_s=0.05)
+    async with proxy.http.post(f"{proxy.url}/chat/completions", json=chat(stream=True)) as got:
+        await got.content.readuntil(b"[DONE]\n\n")
+        got.close()
+    await until(lambda: bool(proxy.events("request")))
+    (line,) = proxy.events("request")
+
+    assert (line.get("reason"), line["stored"]) == (None, True)
+    assert line["completion_tokens"] > 0
+
+
 async def test_a_joiner_saves_what_the_first_one_paid(
     proxy: Served, origin: ScriptedOrigin
 ) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from proxy.comparing import Comparer
 from proxy.core.agreement import Agreement, Said
-from proxy.core.labels import Kept, Mark
+from proxy.core.labels import Kept, Kind, Mark
 from proxy.core.lookup import Hit, Seen
 from proxy.core.model import CacheRequest, Tier
 from proxy.core.trusting import Lesson
 from proxy.errors import TierError
-from proxy.learning import EXPLORING, Kind, Learning, Terms, Trial
+from proxy.learning import EXPLORING, Learning, Terms, Trial
 from tests.core.builders import entry, request
 from tests.support.ports import Heard
 

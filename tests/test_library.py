@@ -179,7 +179,8 @@ async def test_invalidation(cache: Cache, source: Source) -> None:
     kept = await cache.lookup(chat(QUESTION))
     dropped = await cache.invalidate(selector)
 
-    assert len(counted) == len(dropped) == 1
+    assert counted.ids == dropped.ids
+    assert dropped.count == 1
     assert kept is not None
     assert await cache.lookup(chat(QUESTION)) is None
     assert await cache.lookup(chat(REWORDED)) is None
@@ -249,3 +250,20 @@ async def test_a_bad_match_is_not_made_again(cache: Cache) -> None:
     assert hit.outcome.tier is Tier.VECTOR
     assert (bad.removed, bad.marked) == (True, True)
     assert (again.outcome.result, again.outcome.reason) == (Result.MISS, "feedback: marked bad")
+
+
+async def test_another_configuration_is_followed(cache: Cache, source: Source) -> None:
+    """It holds for the next question; what is stored stays, and what needs a restart is named."""
+    await cache.ask(chat(QUESTION), source)
+    before = await cache.lookup(chat(REWORDED))
+    held = cache.runtime.config
+    surer = held.cache.judgement.model_copy(update={"min_probability": 1.0})
+    changed = held.cache.model_copy(update={"judgement": surer})
+    server = held.server.model_copy(update={"host": "0.0.0.0"})
+    done = await cache.follow(held.model_copy(update={"cache": changed, "server": server}))
+
+    assert before is not None
+    assert await cache.lookup(chat(REWORDED)) is None
+    assert await cache.lookup(chat(QUESTION)) is not None
+    assert done.changed == ("cache.judgement.min_probability",)
+    assert done.needs_restart == ("server.host",)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.freshness import Lifetimes
+from proxy.core.freshness import Lifetimes, Rules
 from proxy.core.lookup import Hit, Miss
 from proxy.core.model import Answer, CacheRequest, Outcome, Result, Tier, Usage
 from proxy.exchange import Exchange
 from proxy.parts.semantic import judge_of
 from proxy.resilience import Stage, Tasks
 from proxy.searching import Search, Semantic, Verification
-from proxy.storing import Store
+from proxy.storing import Store, Writing
 from proxy.tiers.faiss import FaissTier
 from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
@@ -71,12 +71,12 @@ class Parts:
             session,
             shared,
             (embedder, embed_stage),
-            lifetimes=Lifetimes(default_s=100, max_s=1000, stale_s=50),
-            write_s=30,
+            rules=Rules(Lifetimes(default_s=100, max_s=1000, stale_s=50)),
             clock=clock,
             publish=self.upkeep.catch_up,
             count=self._count,
             backlog=backlog_of(heard),
+            writing=Writing(30),
         )
         semantic = Semantic(
             embedder,

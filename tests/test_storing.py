@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.freshness import Lifetimes
+from proxy.core.freshness import Lifetimes, Rules
 from proxy.core.model import Answer, Entry, Usage
 from proxy.errors import TierError
 from proxy.resilience import Deadline, Stage, Tasks
-from proxy.storing import Store
+from proxy.storing import Store, Writing
 from proxy.tiers.session import MemoryTier
 from proxy.tiers.sqlite import SqliteTier
 from proxy.tiers.sqlitewaiting import SqliteLeases
@@ -46,12 +46,12 @@ class Parts:
             self.session,
             (self.shared, self.shared_stage),
             (self.embedder, embed_stage),
-            lifetimes=Lifetimes(default_s=100, max_s=1000, stale_s=50),
-            write_s=30,
+            rules=Rules(Lifetimes(default_s=100, max_s=1000, stale_s=50)),
             clock=self.clock,
             publish=self._publish,
             count=self._count,
             backlog=self.backlog,
+            writing=Writing(30),
         )
 
     async def _publish(self) -> None:
@@ -191,7 +191,7 @@ async def test_read_your_own_writes(parts: Parts) -> None:
         parts.hold.set()
     await parts.store.settled(scope, Deadline(10))
 
-    assert parts.store._writing == {}
+    assert len(parts.store._writing) == 0
 
 
 async def test_waiting_for_writes_ends_with_the_deadline(parts: Parts) -> None:
@@ -215,7 +215,7 @@ async def test_a_write_that_is_given_up_wakes_who_waits(parts: Parts) -> None:
         writing.cancel()
 
     assert waiting.done()
-    assert parts.store._writing == {}
+    assert len(parts.store._writing) == 0
 
 
 async def test_a_publication_that_fails(parts: Parts) -> None:

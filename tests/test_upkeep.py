@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.changes import Changes, Selector
+from proxy.core.changes import ALL_TENANTS, Changes, Selector
 from proxy.core.model import Caller
 from proxy.errors import TierError
 from proxy.tiers.faiss import FaissTier
@@ -18,7 +18,7 @@ from proxy.upkeep import Every, Upkeep
 from tests.support.backlogs import backlog_of
 from tests.support.ports import Heard
 from tests.support.waiting import until
-from tests.tiers.builders import DIMENSION, EMBEDDER, FakeClock, entry, unit
+from tests.tiers.builders import DIMENSION, EMBEDDER, FakeClock, entry, scope, unit
 
 CALLER, OTHER = Caller("acme"), Caller("acme", "other")
 
@@ -367,7 +367,7 @@ async def test_only_invalidations_overtake_what_is_under_way(parts: Parts) -> No
 
     A log that starts anew does not say what it has told no more: then everything is overtaken.
     """
-    told: list[set[str]] = []
+    told: list[Selector] = []
     backlog = backlog_of(parts.heard)
     upkeep = Upkeep(
         parts.session,
@@ -376,7 +376,7 @@ async def test_only_invalidations_overtake_what_is_under_way(parts: Parts) -> No
         clock=parts.clock,
         observer=parts.heard,
         backlog=backlog,
-        void=lambda entries: told.append(set(entries)),
+        void=told.append,
     )
     made = [entry(f"q{number}", parts.clock, ttl=10 + 90 * number) for number in range(3)]
     for one in made:
@@ -391,10 +391,11 @@ async def test_only_invalidations_overtake_what_is_under_way(parts: Parts) -> No
     assert told == []
     assert len(backlog) == 3
 
-    await parts.shared.purge(Selector("acme", ids=(made[2].id,)))
+    meant = Selector("acme", ids=(made[2].id,))
+    await parts.shared.purge(meant)
     await upkeep.catch_up()
 
-    assert told == [{made[2].id}]
+    assert told == [meant]
     assert len(backlog) == 2
 
     for number in range(9):
@@ -402,7 +403,43 @@ async def test_only_invalidations_overtake_what_is_under_way(parts: Parts) -> No
     await parts.shared.expire(parts.clock())
     await upkeep.catch_up()
 
-    assert told[1:] == [set()]
+    assert told[1:] == [Selector(ALL_TENANTS, everything=True)]
+
+
+async def test_what_is_forgotten_elsewhere_is_forgotten_here(parts: Parts) -> None:
+    """What the shared tier never had: private answers, those that wait, and those under way."""
+    told: list[Selector] = []
+    backlog = backlog_of(parts.heard)
+    upkeep = Upkeep(
+        parts.session,
+        parts.shared,
+        parts.index,
+        clock=parts.clock,
+        observer=parts.heard,
+        backlog=backlog,
+        void=told.append,
+    )
+    docs = scope(namespace="docs")
+    private = entry("mine", parts.clock, where=docs, private=True)
+    waits = entry("waits", parts.clock, where=docs, tags=("faq",))
+    other = entry("other", parts.clock)
+    for one in (private, other):
+        parts.session.put(CALLER, one)
+    for one in (waits, other):
+        backlog.add(one)
+    await upkeep.catch_up()
+    await parts.shared.purge(Selector(ALL_TENANTS, tags=("faq",)))
+    await upkeep.catch_up()
+
+    assert parts.session.get(CALLER, private.id) == private
+    assert backlog.matching(Selector(ALL_TENANTS, everything=True)) == [other.id]
+
+    await parts.shared.forget("docs", "acme")
+    await upkeep.catch_up()
+
+    assert parts.session.get(CALLER, private.id) is None
+    assert parts.session.get(CALLER, other.id) == other
+    assert told == [Selector(ALL_TENANTS, tags=("faq",)), Selector("acme", namespace="docs")]
 
 
 async def test_a_session_survives_the_first_look_at_an_empty_log(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy.cli.exits import EXIT_FAILED
 from proxy.cli.options import (
     AsJson,
     ConfigFile,
@@ -97,7 +98,7 @@ def calibrate(  # noqa: PLR0913 - an option each
     if plot is not None:
         _draw(report, plot)
     if not calibrated.is_found:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _aim(target: float, confidence: float, bound: str) -> "Aim":

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proxy.cli.exits import EXIT_FAILED
 from proxy.cli.options import ConfigFile, exit_with, load_or_exit
 from proxy.cli.printing import print_json
 from proxy.errors import ConfigError
@@ -48,4 +49,4 @@ def _connect(config: "Config") -> None:
         exit_with(error)
     except MigrationError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(EXIT_FAILED) from error

@@ -1,13 +1,14 @@
 """`reprise entries`: what a running proxy's shared tier holds."""
 
 import time
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
 
 from proxy.cli.operating import Proxy, ProxyUrl, proxy_of
-from proxy.cli.options import AsJson, ConfigFile, load_or_exit
+from proxy.cli.options import AsJson, ConfigFile, load_or_exit, misused
 from proxy.cli.printing import print_json, print_table
 
 Json = dict[str, Any]
@@ -29,10 +30,22 @@ NamespaceName = Annotated[
 TagName = Annotated[
     str | None, typer.Option("--tag", metavar="TAG", help="Those that carry this tag.")
 ]
+Text = Annotated[
+    str | None,
+    typer.Option("--text", metavar="TEXT", help="Those with this in their question, if shown."),
+]
+Like = Annotated[
+    str | None,
+    typer.Option("--like", metavar="TEXT", help="Those whose question is like this one."),
+]
+AtLeast = Annotated[
+    float | None,
+    typer.Option("--at-least", min=0.5, max=1, help="How like: the least cosine; 0.9 without it."),
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="The most entries.")]
 
 
-def entries(
+def entries(  # noqa: PLR0913 - a parameter an option
     entry: EntryId = None,
     config: ConfigFile = None,
     *,
@@ -40,6 +53,9 @@ def entries(
     model: ModelName = None,
     namespace: NamespaceName = None,
     tag: TagName = None,
+    text: Text = None,
+    like: Like = None,
+    at_least: AtLeast = None,
     limit: Limit = 50,
     url: ProxyUrl = None,
     json: AsJson = False,
@@ -52,24 +68,36 @@ def entries(
     """
     proxy = proxy_of(load_or_exit(config), url)
     if entry is not None:
-        found = proxy.call("GET", f"entries/{quote(entry, safe='')}")
-        if json:
-            print_json(found)
-        else:
-            print_table(
-                ("field", "value"),
-                [(name, str(value)) for name, value in found.items()],
-                is_text=True,
-            )
+        _show(proxy.call("GET", f"entries/{quote(entry, safe='')}"), json=json)
         return
-    asked = {"tenant": tenant, "model": model, "namespace": namespace, "tag": tag}
-    listed, has_more = _listed(proxy, {k: v for k, v in asked.items() if v is not None}, limit)
+    if like is not None and limit >= PAGE:
+        misused(f"--limit {limit}: with --like it is at most {PAGE - 1}.")
+    asked: dict[str, str | float | None] = {
+        "tenant": tenant,
+        "model": model,
+        "namespace": namespace,
+        "tag": tag,
+        "text": text,
+        "like": like,
+        "at_least": at_least,
+    }
+    narrowed = {name: str(value) for name, value in asked.items() if value is not None}
+    listed, has_more = _listed(proxy, narrowed, limit)
     if json:
         print_json({"object": "list", "data": listed, "has_more": has_more})
         return
     _print(listed)
     if has_more:
         typer.echo(f"There are more than {limit}: say --limit, or narrow it.")
+
+
+def _show(found: Json, *, json: bool) -> None:
+    """All about one entry."""
+    if json:
+        print_json(found)
+        return
+    rows = [(name, str(value)) for name, value in found.items()]
+    print_table(("field", "value"), rows, is_text=True)
 
 
 def _listed(proxy: Proxy, asked: dict[str, str], limit: int) -> tuple[list[Json], bool]:
@@ -89,7 +117,7 @@ def _listed(proxy: Proxy, asked: dict[str, str], limit: int) -> tuple[list[Json]
 
 def _print(listed: list[Json]) -> None:
     now = time.time()
-    has_questions = any("question" in one for one in listed)
+    more = [name for name in ("similarity", "question") if any(name in one for one in listed)]
     head = ("id", "model", "namespace", "tags", "age", "fresh for", "bytes")
     rows = [
         (
@@ -100,11 +128,11 @@ def _print(listed: list[Json]) -> None:
             _span(now - one["created_at"]),
             "ever" if one["expires_at"] is None else _span(one["expires_at"] - now),
             str(one["size"]),
-            *([_short(one.get("question", ""))] if has_questions else []),
+            *(_SHOWN[name](one) for name in more),
         )
         for one in listed
     ]
-    print_table((*head, "question") if has_questions else head, rows, is_text=True)
+    print_table((*head, *more), rows, is_text=True)
 
 
 def _span(seconds: float) -> str:
@@ -118,3 +146,10 @@ def _span(seconds: float) -> str:
 def _short(text: str, most: int = 60) -> str:
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
+_SHOWN: Final[dict[str, Callable[[Json], str]]] = {
+    "similarity": lambda one: f"{one['similarity']:.4f}",
+    "question": lambda one: _short(one.get("question", "")),
+}
+"""Columns that only some lists have."""

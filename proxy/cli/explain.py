@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy.cli.exits import EXIT_FAILED
+from proxy.cli.operating import ProxyUrl, proxy_of
 from proxy.cli.options import AsJson, ConfigFile, exit_with, load_or_exit, misused
 from proxy.cli.printing import print_json, print_table
 from proxy.errors import ConfigError
 
 if TYPE_CHECKING:
     from proxy.config import Config
-    from proxy.core.explaining import Comparison, Explanation
-    from proxy.core.telling import Step
 
 Json = dict[str, Any]
-
-EXIT_NOT_SERVED = 1
-"""As with grep: 0 says that it would be answered, 1 that it would not."""
 
 Questions = Annotated[
     list[str] | None,
@@ -52,37 +49,73 @@ KeyName = Annotated[
 ]
 
 
-def explain(
+Running = Annotated[
+    bool,
+    typer.Option("--running", help="Ask the running proxy by its admin API; --url says so, too."),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help="Which model one QUESTION is asked of."),
+]
+
+
+def explain(  # noqa: PLR0913 - a parameter an option
     questions: Questions = None,
     config: ConfigFile = None,
     *,
     request: RequestFile = None,
     against: AgainstFile = None,
+    model: ModelName = None,
     header: Headers = None,
     key_env: KeyName = "OPENAI_API_KEY",
+    running: Running = False,
+    url: ProxyUrl = None,
     json: AsJson = False,
 ) -> None:
     """Say why a question would be answered from the cache, or why it would not.
 
-    Two questions, or two requests, are compared with nothing else in the cache. One request is
-    looked up in the cache that the configuration names, as its caller would.
+    Two questions, or two requests, are compared with nothing else in the cache. One request, or one
+    question and a model, is looked up in the cache that the configuration names, as its caller
+    would; with --running in the proxy that runs, its session tier included.
 
-    Exit code 0: it would be answered; 1: it would not; 2: an option, a file, the configuration or a
-    part of the cache cannot be used.
+    Exit code 0: it would be answered; 1: it would not, or the proxy cannot be reached; 2: an
+    option, a file, the configuration or a part of the cache cannot be used.
     """
     found = load_or_exit(config)
     headers = _headers(header or [], key_env)
-    texts = questions or []
-    if request is None and against is None and len(texts) == 2:  # noqa: PLR2004 - a pair
-        new, cached = ({"model": "any", "messages": _said(text)} for text in texts)
-        _compare(found, new, cached, headers, json)
-    elif request is not None and not texts:
-        if against is not None:
-            _compare(found, _body(request), _body(against), headers, json)
-        else:
-            _look_up(found, _body(request), headers, json)
+    asked = _asked(questions or [], request, model)
+    if len(asked) == 1 and against is not None:
+        asked = [*asked, _body(against)]
+    if len(asked) == 1:
+        is_running = running or url is not None
+        report = (
+            _ask(found, url, asked[0], headers)
+            if is_running
+            else _look_up(found, asked[0], headers)
+        )
+    elif running or url is not None:
+        misused("The running proxy explains one request: leave the other out.")
     else:
-        misused("Give two questions, or --request FILE with or without --against FILE.")
+        report = _compare(found, asked[0], asked[1], headers)
+    if json:
+        print_json(report)
+    else:
+        _print(report)
+    if not report["decision"]["served"]:
+        raise typer.Exit(EXIT_FAILED)  # as of grep: there is none
+
+
+def _asked(texts: Sequence[str], request: Path | None, model: str | None) -> list[Json]:
+    """The bodies of one request, or of two that are compared."""
+    if request is not None and not texts and model is None:
+        return [_body(request)]
+    if request is None and len(texts) == 1 and model is not None:
+        return [{"model": model, "messages": _said(texts[0])}]
+    if request is None and len(texts) == 2:  # noqa: PLR2004 - a pair
+        return [{"model": model or "any", "messages": _said(text)} for text in texts]
+    return misused(
+        "Give two questions, one and --model, or --request FILE with or without --against."
+    )
 
 
 def _said(text: str) -> list[Json]:
@@ -115,32 +148,35 @@ def _body(path: Path) -> Json:
     return body
 
 
-def _compare(
-    config: "Config", new: Json, cached: Json, headers: dict[str, str], json: bool
-) -> None:
+def _compare(config: "Config", new: Json, cached: Json, headers: dict[str, str]) -> Json:
     from proxy.cli.opening import compare  # noqa: PLC0415 - slow to import
     from proxy.core.telling import comparison_report  # noqa: PLC0415 - slow to import
 
     with _exit_on_misuse():
-        found = compare(config, new, cached, headers)
-    if json:
-        print_json(comparison_report(found))
-    else:
-        _print_comparison(found)
-    _exit(served=found.decision.served)
+        return comparison_report(compare(config, new, cached, headers))
 
 
-def _look_up(config: "Config", body: Json, headers: dict[str, str], json: bool) -> None:
+def _look_up(config: "Config", body: Json, headers: dict[str, str]) -> Json:
     from proxy.cli.opening import look_up  # noqa: PLC0415 - slow to import
     from proxy.core.telling import explanation_report  # noqa: PLC0415 - slow to import
 
     with _exit_on_misuse():
-        found = look_up(config, body, headers)
-    if json:
-        print_json(explanation_report(found))
-    else:
-        _print_explanation(found)
-    _exit(served=found.decision.served)
+        return explanation_report(look_up(config, body, headers))
+
+
+def _ask(config: "Config", url: str | None, body: Json, headers: dict[str, str]) -> Json:
+    """What the running proxy says. It is told whose request it is, not by what key."""
+    from proxy.errors import ApiError  # noqa: PLC0415 - slow to import
+    from proxy.web import callers, imagined  # noqa: PLC0415 - slow to import
+
+    proxy = proxy_of(config, url)
+    try:
+        tenant = callers.caller(headers, config).tenant
+    except ApiError as error:
+        misused(error.message)
+    heeded = {name: value for name, value in headers.items() if name in imagined.TAKEN}
+    asked = {"request": body, "tenant": tenant, "headers": heeded}
+    return proxy.call("POST", "explain", body=asked)
 
 
 @contextmanager
@@ -155,41 +191,26 @@ def _exit_on_misuse() -> Iterator[None]:
         misused(str(error))
 
 
-def _exit(*, served: bool) -> None:
-    if not served:
-        raise typer.Exit(EXIT_NOT_SERVED)
-
-
-def _print_comparison(found: "Comparison") -> None:
-    from proxy.core.telling import comparison_steps  # noqa: PLC0415 - slow to import
-
-    _print_question("new", found.new.request.question)
-    _print_question("cached", found.cached.request.question)
-    _print_steps(comparison_steps(found))
-    _print_decision(found)
-
-
-def _print_explanation(found: "Explanation") -> None:
-    from proxy.core.telling import pair_steps  # noqa: PLC0415 - slow to import
-
-    _print_question("new", found.asked.request.question)
-    for near in found.neighbours:
-        _print_question("cached", near.pair.question)
-        typer.echo(f"entry   {near.entry}")
-        _print_steps(pair_steps(near.pair, found.rules))
-    _print_decision(found)
+def _print(report: Json) -> None:
+    """A comparison, or an explanation with its neighbours."""
+    _print_question("new", report["new"]["question"])
+    if "cached" in report:
+        _print_question("cached", report["cached"]["question"])
+        _print_steps(report["steps"])
+    for near in report.get("neighbours", ()):
+        if (question := near["pair"].get("question")) is not None:
+            _print_question("cached", question)
+        typer.echo(f"entry   {near['entry']}")
+        _print_steps(near["steps"])
+    decision = report["decision"]
+    answer = f"answered by the {decision['tier']} tier" if decision["served"] else "not answered"
+    typer.echo(f"{answer}: {decision['reason']}")
 
 
 def _print_question(label: str, text: str) -> None:
     typer.echo(f"{label:<7} {text}")
 
 
-def _print_decision(found: "Comparison | Explanation") -> None:
-    decision = found.decision
-    answer = f"answered by the {decision.tier} tier" if decision.served else "not answered"
-    typer.echo(f"{answer}: {decision.reason}")
-
-
-def _print_steps(steps: "Sequence[Step]") -> None:
-    rows = [(step.stage, step.word.value, step.detail) for step in steps]
+def _print_steps(steps: Sequence[Json]) -> None:
+    rows = [(step["stage"], str(step["word"]), step["detail"]) for step in steps]
     print_table(("stage", "says", "why"), rows, is_text=True)

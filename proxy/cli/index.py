@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proxy.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
 from proxy.cli.options import AsJson, ConfigFile, exit_with, load_or_exit
 from proxy.cli.printing import print_json, progress_to
 from proxy.errors import ConfigError
 
 if TYPE_CHECKING:
     from proxy.migration import Progress
-
-EXIT_INTERRUPTED = 130
-"""As shells have it: 128 and the number of SIGINT."""
 
 index = typer.Typer(help="Move the index of questions, or delete it.", no_args_is_help=True)
 
@@ -96,7 +94,7 @@ def _explained() -> Iterator[None]:
         exit_with(error)
     except MigrationError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(EXIT_FAILED) from error
     except KeyboardInterrupt:
         typer.echo("Stopped. The same command goes on from here.", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None

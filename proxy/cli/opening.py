@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from proxy.config import Config
-from proxy.core import directives
 from proxy.core.dialects.chat import Chat
 from proxy.core.explaining import Comparison, Explanation
-from proxy.core.reading import Understood, understand
+from proxy.core.reading import Understood
 from proxy.errors import ApiError, RepriseError, TierError
 from proxy.explaining import Explainer
 from proxy.measuring.apart import apart
 from proxy.runtime import Runtime, open_runtime
-from proxy.web.callers import KEYED, caller
+from proxy.web import callers, imagined
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -81,6 +80,7 @@ def _beside(config: Config, folder: Path) -> Config:
     shared, vector = config.cache.shared, chosen.vector
     if config.cache.vector.backend == "redis":  # which has no copy: it is asked as replicas do
         vector = config.cache.vector
+    vector = vector.model_copy(update={"reembed_per_s": 0})  # it only looks
     cache = chosen.model_copy(update={"shared": shared, "vector": vector})
     return mine.model_copy(update={"cache": cache})
 
@@ -95,16 +95,11 @@ async def _with(config: Config, ask: Callable[[Runtime], Awaitable[T]]) -> T:
 
 
 def _read(runtime: Runtime, body: Json, headers: Mapping[str, str]) -> Understood:
+    heeded = {name: value for name, value in headers.items() if name in imagined.TAKEN}
     try:
-        understood = understand(
-            Chat(),
-            body,
-            caller=caller(headers, runtime.config),
-            asked=directives.parse(headers, runtime.limits),
-            admission=runtime.admission,
-            extra={name: headers[name] for name in KEYED if name in headers},
-            rewrite=runtime.config.cache.context == "rewrite",
-            by_model=runtime.config.cache.judgement.llm.rewrite,
+        tenant = callers.caller(headers, runtime.config).tenant
+        _, understood = imagined.read(
+            runtime, body, path=Chat().path, headers=heeded, tenant=tenant
         )
     except ApiError as error:
         raise ExplanationError(error.message) from error

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from proxy.cli.exits import EXIT_FAILED, EXIT_MISUSED
 from proxy.errors import ConfigError
 
 if TYPE_CHECKING:
     from proxy.config import Config
-
-EXIT_MISUSED = 2
-"""The operator's fault, as shells and typer have it."""
 
 ConfigFile = Annotated[
     Path | None,
@@ -77,4 +75,4 @@ def exit_on_failure() -> Iterator[None]:
         exit_with(error)
     except EvaluationError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(EXIT_FAILED) from error

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from proxy.cli.entries import ModelName, NamespaceName, TenantName
-from proxy.cli.operating import EXIT_FAILED, Proxy, ProxyUrl, proxy_of
+from proxy.cli.exits import EXIT_FAILED
+from proxy.cli.operating import Proxy, ProxyUrl, proxy_of
 from proxy.cli.options import AsJson, ConfigFile, load_or_exit, misused
 from proxy.cli.printing import print_json
 
@@ -33,6 +34,16 @@ Age = Annotated[
         "--older-than", metavar="AGE", help="Stored longer ago: 90 (seconds), 15m, 12h, 7d, 2w."
     ),
 ]
+Like = Annotated[
+    str | None,
+    typer.Option("--like", metavar="TEXT", help="Whose question is indexed and like this text."),
+]
+AtLeast = Annotated[
+    float | None,
+    typer.Option(
+        "--at-least", metavar="COSINE", help="How alike, with --like: 0.5 to 1, such as 0.95."
+    ),
+]
 Everything = Annotated[
     bool, typer.Option("--everything", help="All entries, or all of the tenant.")
 ]
@@ -50,6 +61,8 @@ def purge(  # noqa: PLR0913 - each is an option
     namespace: NamespaceName = None,
     tenant: TenantName = None,
     older_than: Age = None,
+    like: Like = None,
+    at_least: AtLeast = None,
     everything: Everything = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -71,11 +84,15 @@ def purge(  # noqa: PLR0913 - each is an option
         "namespace": namespace,
         "tenant": tenant,
         "older_than": None if older_than is None else time.time() - age(older_than),
+        "like": like,
+        "at_least": at_least,
         "everything": everything or None,
     }
     selector: Json = {name: value for name, value in asked.items() if value not in (None, [])}
     if not selector:
         misused("Say what to forget: ids, --tag, --model, ... or --everything.")
+    if (like is None) != (at_least is None):
+        misused("--like and --at-least go together.")
     proxy = proxy_of(load_or_exit(config), url)
     if not dry_run and not yes:
         _ask_first(proxy, selector)
@@ -87,9 +104,7 @@ def _report(done: Json, *, json: bool) -> None:
     if json:
         print_json(done)
     else:
-        typer.echo(
-            f"{_entries(done['count'])} {'would be forgotten' if done['dry_run'] else 'forgotten'}."
-        )
+        typer.echo(_said(done))
     if done["unreached_workers"]:
         typer.echo(
             f"{done['unreached_workers']} worker(s) did not answer, and may have private answers "
@@ -97,6 +112,12 @@ def _report(done: Json, *, json: bool) -> None:
             err=True,
         )
         raise typer.Exit(EXIT_FAILED)
+
+
+def _said(done: Json) -> str:
+    if done["count"] is None:
+        return "The whole namespace is forgotten."
+    return f"{_entries(done['count'])} {'would be forgotten' if done['dry_run'] else 'forgotten'}."
 
 
 def age(text: str) -> float:

@@ -1,39 +1,79 @@
 """`reprise stats`: what a running proxy has done, and how its parts are."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli.operating import ProxyUrl, proxy_of
+from proxy.cli.operating import Proxy, ProxyUrl, proxy_of
 from proxy.cli.options import AsJson, ConfigFile, load_or_exit
-from proxy.cli.printing import percent, print_json, print_table
+from proxy.cli.printing import (
+    duration,
+    percent,
+    print_json,
+    print_json_line,
+    screen,
+    table_of,
+)
+from proxy.cli.watching import Seconds, Show, again_and_again, until_stopped
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 Json = dict[str, Any]
 
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, until Ctrl-C.")]
 
-def stats(config: ConfigFile = None, *, url: ProxyUrl = None, json: AsJson = False) -> None:
+
+def stats(
+    config: ConfigFile = None,
+    *,
+    watch: Watch = False,
+    every: Seconds = 2.0,
+    url: ProxyUrl = None,
+    json: AsJson = False,
+) -> None:
     """Say what a running proxy has done since its start: all its workers together.
 
-    It needs `admin.token`, in the configuration or as ADMIN_TOKEN. Exit code 1: the proxy cannot be
-    reached; 2: it does not take the token.
+    With `--watch` it goes on until Ctrl-C, and with `--json` too it prints a line each time. It
+    needs `admin.token`, in the configuration or as ADMIN_TOKEN.
     """
-    told = proxy_of(load_or_exit(config), url).call("GET", "stats")
+    proxy = proxy_of(load_or_exit(config), url)
+    if watch:
+        until_stopped(lambda show: _watch(proxy, every, None if json else show))
+        return
+    told = proxy.call("GET", "stats")
     if json:
         print_json(told)
-        return
-    print_table(("since the start", ""), _rows(told))
-    troubles = {name: why for name, why in told["parts"].items() if why != "ok"}
-    for name, why in troubles.items():
-        typer.echo(f"{name}: {why}")
-    if not troubles:
-        typer.echo("All parts of the cache are well.")
+    else:
+        screen().print(_view(told), markup=False)
+
+
+async def _watch(proxy: Proxy, every_s: float, show: Show | None) -> None:
+    async def look() -> None:
+        told = await proxy.ask("GET", "stats")
+        if show is None:
+            print_json_line(told)
+        else:
+            show(_view(told))
+
+    await again_and_again(look, every_s)
+
+
+def _view(told: Json) -> "Group":
+    from rich.console import Group  # noqa: PLC0415 - slow to import
+    from rich.text import Text  # noqa: PLC0415 - slow to import
+
+    troubles = [f"{name}: {why}" for name, why in told["parts"].items() if why != "ok"]
+    lines = troubles or ["All parts of the cache are well."]
+    return Group(table_of(("since the start", ""), _rows(told)), *map(Text, lines))
 
 
 def _rows(told: Json) -> list[tuple[str, str]]:
     requests, tokens, backlog = told["requests"], told["tokens"], told["backlog"]
+    cost = told["cost"]
     rows = [
         ("version", str(told["version"])),
-        ("up for", _duration(told["uptime_s"])),
+        ("up for", duration(told["uptime_s"])),
         ("workers", str(told["workers"] or 1)),
         ("requests", str(requests["total"])),
         ("answered from the cache", percent(requests["hit_ratio"])),
@@ -41,21 +81,22 @@ def _rows(told: Json) -> list[tuple[str, str]]:
         *((f"  by the {name} tier", str(count)) for name, count in requests["by_tier"].items()),
         ("tokens saved", str(tokens["saved"])),
         ("tokens from the origin", str(tokens["from_origin"])),
-        ("USD saved", f"{told['saved_usd']:.6f}"),
+        ("USD saved", f"{cost['saved_usd']:.6f}"),
+        *((f"  spent by: {name}", f"{usd:.6f}") for name, usd in cost["spent_usd"].items() if usd),
+        ("USD saved, net", f"{cost['net_usd']:.6f}"),
     ]
     for name, count in told["entries"].items():
         rows.append((f"entries in the {name} tier", "-" if count is None else str(count)))
+    rows += [_wrong_hits(one) for one in told["wrong_hits"]]
+    if (moving := told["reembedding"]) is not None:
+        rows.append(("embedded anew", f"{moving['done']}, {moving['left']} to go"))
     return [*rows, ("waiting for the shared tier", str(backlog["entries"]))]
 
 
-def _duration(seconds: float | None) -> str:
-    """`3 d 4 h`, or the two largest units of whatever it is."""
-    if seconds is None:
-        return "-"
-    left = int(seconds)
-    parts: list[str] = []
-    for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count or (parts and len(parts) < 2):  # noqa: PLR2004 - two units
-            parts.append(f"{count} {name}")
-    return " ".join(parts[:2]) or "0 s"
+def _wrong_hits(one: Json) -> tuple[str, str]:
+    """The live estimate for a namespace, and between what the true share lies."""
+    name = f"wrong hits in namespace {one['namespace'] or '(default)'}"
+    if one["rate"] is None:
+        return name, "-"
+    between = f"{percent(one['low'])} to {percent(one['high'])}"
+    return name, f"{percent(one['rate'])} ({between}, of {one['audited']} audited)"

@@ -2,6 +2,6 @@
 
 from proxy.config.loading import load
 from proxy.config.schema import Config
-from proxy.config.showing import effective, effective_yaml
+from proxy.config.showing import digest, effective, effective_yaml
 
-__all__ = ["Config", "effective", "effective_yaml", "load"]
+__all__ = ["Config", "digest", "effective", "effective_yaml", "load"]

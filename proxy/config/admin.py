@@ -27,7 +27,12 @@ class Admin(Section):
     """The admin API under `/admin/v1/`, for operators and their tools."""
 
     token: Annotated[SecretStr, AfterValidator(_token)] | None = None
-    """Bearer token of the admin API, at least 16 characters; null leaves the API switched off."""
+    """Bearer token of the admin API and the dashboard, at least 16 characters; null leaves both
+    switched off.
+    """
 
     show_questions: bool = False
     """Show the text of cached questions in lists of entries. It is what callers wrote."""
+
+    allow_export: bool = False
+    """Allow `reprise export`: whoever has the token gets all cached questions and answers."""

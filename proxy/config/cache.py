@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from proxy.config.freshness import ScheduledPurge, TagRule, Ttl, check
 from proxy.config.judgement import Judgement
-from proxy.config.section import SecretUrl, Section
+from proxy.config.section import AtStart, SecretUrl, Section
 from proxy.config.shared import SharedTier, Tls
 from proxy.config.vector import VectorTier
 
@@ -19,52 +20,6 @@ Action = Literal["store", "exact", "private", "never"]
 `store`: kept, and found by rewordings; `exact`: kept, found by the same request alone; `private`:
 kept in the session tier of this process alone; `never`: not kept.
 """
-
-Glob = Annotated[str, Field(min_length=1, max_length=256)]
-"""A name, or a pattern with `*`, `?` and `[...]`; case matters."""
-
-
-class TtlRule(Section):
-    """A lifetime for some entries. All conditions given must hold; one left out always holds."""
-
-    model: Glob | None = None
-    """Model name or pattern, such as `gpt-4o*`."""
-
-    namespace: Glob | None = None
-    """Namespace name or pattern; the default namespace has the empty name and matches `*` only."""
-
-    tag: Glob | None = None
-    """A tag the entry carries, or a pattern for one."""
-
-    path: Glob | None = None
-    """Path of the request or a pattern, such as `/v1/responses`."""
-
-    ttl_s: float = Field(default=DAY_S, ge=0, le=3650 * DAY_S)
-    """Lifetime in seconds; with 0 such entries are stale at once."""
-
-
-class Ttl(Section):
-    """How long an entry lives."""
-
-    default_s: float = Field(default=DAY_S, gt=0, le=3650 * DAY_S)
-    """Seconds an entry is fresh when neither a rule nor the request says otherwise."""
-
-    max_s: float = Field(default=30 * DAY_S, gt=0, le=3650 * DAY_S)
-    """Longest lifetime that a request may ask for with `x-cache-ttl`, seconds."""
-
-    stale_s: float = Field(default=3600, ge=0, le=3650 * DAY_S)
-    """Seconds an expired entry is kept for callers that accept a stale one."""
-
-    rules: tuple[TtlRule, ...] = ()
-    """Lifetimes by model, namespace, tag or path; the first that matches holds."""
-
-    @model_validator(mode="after")
-    def _default_within_max(self) -> "Ttl":
-        if self.default_s > self.max_s:
-            raise PydanticCustomError(
-                "above_max", f"{self.default_s:g} is above max_s", {"at": ("default_s",)}
-            )
-        return self
 
 
 class SessionTier(Section):
@@ -182,10 +137,18 @@ class Cache(Section):
     ttl: Ttl = Ttl()
     """How long an entry lives."""
 
+    tags: tuple[TagRule, ...] = ()
+    """Tags by model, namespace, tag or path, beside those that callers give: all rules that match
+    add theirs.
+    """
+
+    purges: tuple[ScheduledPurge, ...] = ()
+    """What is forgotten at set times, in every tier and by every replica."""
+
     session: SessionTier = SessionTier()
     """Exact repeats within a session, in memory."""
 
-    shared: SharedTier = SharedTier()
+    shared: AtStart[SharedTier] = SharedTier()
     """Every entry, durable."""
 
     vector: VectorTier = VectorTier()
@@ -208,6 +171,11 @@ class Cache(Section):
         """The Redis of an index that is in Redis, and how it is reached."""
         chosen = self.vector.redis
         return (chosen.url, chosen.tls) if chosen.url else (self.shared.url, self.shared.tls)
+
+    @model_validator(mode="after")
+    def _rules_do_something(self) -> "Cache":
+        check(self.tags, self.purges)
+        return self
 
     @model_validator(mode="after")
     def _index_has_a_server(self) -> "Cache":

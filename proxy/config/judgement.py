@@ -6,13 +6,13 @@ from typing import Literal
 from pydantic import Field
 
 from proxy.config.llm import LlmJudge
-from proxy.config.section import Section
+from proxy.config.section import AtStart, Section
 
 
 class Judgement(Section):
     """Whether a neighbour's answer serves, once similarity and guards have let it through."""
 
-    verifier: Literal["local", "none"] = "local"
+    verifier: AtStart[Literal["local", "none"]] = "local"
     """Who confirms a neighbour: `local`, the model that comes with the program, which reads both
     questions; or `none`: similarity and guards decide alone, at `cache.vector.threshold`.
     """
@@ -28,7 +28,7 @@ class Judgement(Section):
     asks upstream until they have.
     """
 
-    max_error: float = Field(default=0.01, ge=0.001, le=0.5)
+    max_error: AtStart[float] = Field(default=0.01, ge=0.001, le=0.5)
     """Share of hits on reworded questions that may be wrong: what `verified` holds, and above which
     an audit suspends a namespace. Lower takes longer to prove: 299 comparisons at 0.01, 59 at 0.05.
     """
@@ -39,12 +39,14 @@ class Judgement(Section):
     audit_share: float = Field(default=0, ge=0, le=1)
     """Share of hits on reworded questions that are asked upstream as well, in the background and at
     the caller's expense, and compared: the live rate of wrong hits. 0 costs and knows nothing.
+
+    As many near misses are compared too, at no cost, for `reprise tune`.
     """
 
     max_comparisons: int = Field(default=8, ge=1, le=1000)
     """Audits and comparisons under way at once; those beyond are left out."""
 
-    labels: Path = Path("data/labels.db")
+    labels: AtStart[Path] = Path("data/labels.db")
     """File that comparisons and feedback are kept in: scores and digests, no questions. It is made
     when there is something to keep. Each replica has its own, which its workers share.
     """

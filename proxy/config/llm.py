@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from proxy.config.section import HttpUrl, Section, split_url
+from proxy.config.section import AtStart, HttpUrl, Section, split_url
 
 
 class LlmJudge(Section):
@@ -15,13 +15,13 @@ class LlmJudge(Section):
     It is sent the questions that it judges.
     """
 
-    model: str | None = Field(default=None, min_length=1, max_length=256)
+    model: AtStart[str | None] = Field(default=None, min_length=1, max_length=256)
     """Which model judges; null has no second judge."""
 
-    base_url: HttpUrl = "https://api.openai.com/v1"
+    base_url: AtStart[HttpUrl] = "https://api.openai.com/v1"
     """Base of the API, with its version."""
 
-    api_key: SecretStr | None = None
+    api_key: AtStart[SecretStr | None] = None
     """Key for it; null sends none, which suits a server of one's own."""
 
     ask: Literal["doubtful", "every"] = "doubtful"
@@ -35,15 +35,15 @@ class LlmJudge(Section):
     doubtful_to: float = Field(default=0.9, ge=0, le=1)
     """Highest probability by the verifier that is doubtful; what is above it is served."""
 
-    timeout_ms: float = Field(default=2000, ge=10, le=600_000)
+    timeout_ms: AtStart[float] = Field(default=2000, ge=10, le=600_000)
     """Longest a call may take, milliseconds. A request waits for it no longer than two fifths of
     `cache.deadline_ms`; a verdict that comes later serves the next request.
     """
 
-    max_calls_per_minute: int = Field(default=60, ge=1, le=1_000_000)
+    max_calls_per_minute: AtStart[int] = Field(default=60, ge=1, le=1_000_000)
     """Most calls a minute; further pairs are left to the verifier."""
 
-    memo_entries: int = Field(default=10_000, ge=0, le=10_000_000)
+    memo_entries: AtStart[int] = Field(default=10_000, ge=0, le=10_000_000)
     """Verdicts remembered for pairs that come again; 0 remembers none."""
 
     rewrite: bool = False
@@ -52,7 +52,7 @@ class LlmJudge(Section):
     is sent the conversation, and counts among `max_calls_per_minute`.
     """
 
-    verdicts_file: Path | None = None
+    verdicts_file: AtStart[Path | None] = None
     """File that verdicts are added to, as labelled pairs for training and calibration; null writes
     none. It holds questions in clear, and grows without bound.
     """

@@ -1,6 +1,7 @@
 """From a file and the environment to a `Config`, or to every problem found, one line each."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,28 @@ OVERRIDES = {
 """Variables that win over the file, for a container that has none. An empty one is not set."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the configuration comes from, to be read more than once.
+
+    Attributes:
+        path, environ: As `load` takes them.
+    """
+
+    path: Path | None
+    environ: Mapping[str, str]
+
+    @property
+    def file(self) -> Path | None:
+        """The file; None where there is none."""
+        named = self.environ.get(FILE_VARIABLE)
+        return self.path or (Path(named) if named else None)
+
+    def read(self) -> Config:
+        """The configuration as it is there now. Raises ConfigError."""
+        return load(self.path, self.environ)
+
+
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """The configuration: defaults, the file over them, the environment over both.
 
@@ -36,7 +59,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: The file cannot be read, or something in it cannot be used.
     """
-    path = path or (Path(environ[FILE_VARIABLE]) if environ.get(FILE_VARIABLE) else None)
+    path = Source(path, environ).file
     interpolation = Interpolation(environ)
     data = interpolation.fill(read_file(path)) if path is not None else {}
     if interpolation.problems:

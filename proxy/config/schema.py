@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from proxy.config.admin import Admin
 from proxy.config.cache import Cache
 from proxy.config.embedder import Embedder
-from proxy.config.section import Section, split_url
+from proxy.config.section import AtStart, Section, split_url
 from proxy.config.telemetry import Telemetry
 from proxy.config.upstream import NamedUpstream, Upstream, check
 
@@ -24,13 +24,13 @@ HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_
 class Server(Section):
     """Where callers connect."""
 
-    host: str = "127.0.0.1"
+    host: AtStart[str] = "127.0.0.1"
     """Address to listen on; `0.0.0.0` or `::` for every interface."""
 
-    port: int = Field(default=8080, ge=0, le=65535)
+    port: AtStart[int] = Field(default=8080, ge=0, le=65535)
     """TCP port to listen on; 0 takes any free one."""
 
-    workers: int = Field(default=1, ge=1, le=256)
+    workers: AtStart[int] = Field(default=1, ge=1, le=256)
     """Processes that answer on this port, each with a session tier, an index and connections of its
     own; more than one need an operating system that spreads connections (`SO_REUSEPORT`: Linux).
     """
@@ -44,7 +44,7 @@ class Server(Section):
     Switched off, a stranger cannot learn from them what others have asked.
     """
 
-    drain_s: float = Field(default=10, ge=0, le=3600)
+    drain_s: AtStart[float] = Field(default=10, ge=0, le=3600)
     """Seconds that requests in flight get to end when the proxy is told to stop."""
 
     trusted_tenant_header: HeaderName | None = None
@@ -52,6 +52,9 @@ class Server(Section):
 
     Set it only where nobody but that front can reach the proxy: it is believed as it comes.
     """
+
+    watch_config: bool = True
+    """Reload this file when it has changed; SIGHUP and the admin API reload it in any case."""
 
 
 class Config(Section):
@@ -72,7 +75,7 @@ class Config(Section):
     cache: Cache = Cache()
     """What is kept, for how long, and who may be answered from it."""
 
-    embedder: Embedder = Embedder()
+    embedder: AtStart[Embedder] = Embedder()
     """What turns a question into a vector."""
 
     telemetry: Telemetry = Telemetry()

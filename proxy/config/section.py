@@ -8,7 +8,7 @@ plain values: nothing here opens, connects or imports an adapter.
 import re
 from collections.abc import Mapping
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -20,6 +20,19 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+T = TypeVar("T")
+
+
+class _AtStart:
+    """Marks a key that holds from the start of the program to its end."""
+
+
+AtStart = Annotated[T, _AtStart()]
+"""The value of a key that another file changes only by a restart; all other keys can be reloaded.
+
+A whole section may be one. It is for what the program is built on: addresses, files, connections.
+"""
 
 HIDDEN = "**********"
 """What stands for a secret wherever the configuration is shown."""
@@ -73,6 +86,11 @@ def section_of(model: type[Section], key: str) -> type[Section] | None:
     field = model.model_fields.get(key)
     kind = field.annotation if field is not None else None
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def needs_restart(model: type[Section], key: str) -> bool:
+    """Whether a key's value, or all of a section's, holds from the start of the program."""
+    return any(isinstance(mark, _AtStart) for mark in model.model_fields[key].metadata)
 
 
 def split_url(text: str) -> SplitResult:

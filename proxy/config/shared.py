@@ -72,6 +72,11 @@ class SharedTier(Section):
     expire_every_s: float = Field(default=60, ge=1, le=DAY_S)
     """Seconds between rounds that delete entries past their time."""
 
+    announce_every_s: float = Field(default=5, ge=0.05, le=3600)
+    """Seconds between this process's words that it is there; silent for three times as long, it is
+    gone from `GET /admin/v1/replicas`.
+    """
+
     max_backlog: int = Field(default=10_000, ge=0, le=10_000_000)
     """Most answers kept in memory while this tier cannot take them, to be written once it can; the
     oldest go first. 0 keeps none.

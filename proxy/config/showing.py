@@ -1,6 +1,8 @@
 """The configuration as it holds, for a person or a program, with its secrets hidden."""
 
-from typing import Any
+import json
+from hashlib import sha256
+from typing import Any, Final
 
 import yaml
 
@@ -16,6 +18,27 @@ def effective(config: Config) -> dict[str, Any]:
 def effective_yaml(config: Config) -> str:
     """The same as YAML, in the schema's order."""
     return yaml.safe_dump(effective(config), sort_keys=False, allow_unicode=True)
+
+
+OWN: Final = (
+    ("server", "host"),
+    ("server", "port"),
+    ("server", "workers"),
+    ("cache", "vector", "snapshot"),
+    ("cache", "judgement", "labels"),
+)
+"""What replicas with one configuration may have each its own."""
+
+
+def digest(config: Config) -> str:
+    """The same for two processes where what holds is the same, but for secrets and `OWN`."""
+    shown = effective(config)
+    for *sections, key in OWN:
+        section = shown
+        for name in sections:
+            section = section[name]
+        del section[key]
+    return sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON is of any type

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from proxy.config.redisurl import TLS_SCHEMES, check, scheme_of
-from proxy.config.section import SecretUrl, Section
+from proxy.config.section import AtStart, SecretUrl, Section
 from proxy.config.shared import Tls
 
 DAY_S = 86_400
@@ -89,10 +89,10 @@ class VectorSets(Section):
 class VectorTier(Section):
     """The third tier: entries whose question means the same."""
 
-    enabled: bool = True
+    enabled: AtStart[bool] = True
     """Use this tier; without it only exact repeats are answered."""
 
-    backend: Literal["faiss", "redis"] = "faiss"
+    backend: AtStart[Literal["faiss", "redis"]] = "faiss"
     """Where vectors are: in each process (`faiss`), or in a Redis that all share (`redis`)."""
 
     threshold: float | None = Field(default=None, ge=0, le=1)
@@ -117,19 +117,24 @@ class VectorTier(Section):
     allow_looser_threshold: bool = False
     """Let `x-cache-threshold` ask for less similarity than the proxy does, not only for more."""
 
-    max_entries: int = Field(default=1_000_000, ge=1, le=100_000_000)
+    max_entries: AtStart[int] = Field(default=1_000_000, ge=1, le=100_000_000)
     """Most questions the index holds; the oldest go first."""
 
-    exact_up_to: int = Field(default=4000, ge=1, le=50_000)
+    exact_up_to: AtStart[int] = Field(default=4000, ge=1, le=50_000)
     """Questions of a scope that are all compared, in `faiss`; in a larger one sign bits of their
     vectors choose which are.
     """
 
-    snapshot: Path = Path("data/index.snapshot")
+    reembed_per_s: float = Field(default=20, ge=0, le=100_000)
+    """After a change of embedder: stored questions embedded anew in a second, at most, until every
+    entry has a vector of the new one; 0 leaves them without, to be found by their repeats alone.
+    """
+
+    snapshot: AtStart[Path] = Path("data/index.snapshot")
     """File the index is saved in, so that a start need not rebuild it."""
 
-    snapshot_every_s: float = Field(default=60, ge=1, le=DAY_S)
+    snapshot_every_s: AtStart[float] = Field(default=60, ge=1, le=DAY_S)
     """Seconds between saves, when something has changed."""
 
-    redis: VectorSets = VectorSets()
+    redis: AtStart[VectorSets] = VectorSets()
     """The index in Redis, where `backend` says so."""

@@ -47,6 +47,11 @@ class Page:
     cursor: str | None
 
 
+def mentions(question: str, text: str) -> bool:
+    """Whether the text is anywhere in the question, in capitals or not."""
+    return text.casefold() in question.casefold()
+
+
 def described(entry: Entry) -> Description:
     """What is said of an entry."""
     return Description(

@@ -10,6 +10,43 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Traits:
+    """What a selector asks about an entry, or about one that a call under way may become.
+
+    Attributes:
+        created_at: When it was stored; of a call, when it began.
+        vector: Of the question; None where there is none, or none is known yet.
+        generation: As `Entry.generation`, of one that is stored.
+    """
+
+    id: str
+    scope: str
+    tenant: str
+    namespace: str
+    model: str
+    created_at: float
+    tags: tuple[str, ...] = ()
+    vector: Vector | None = field(default=None, repr=False, compare=False)
+    embedder: str = ""
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Questions that are like a text: the cosine of their vectors is at least `at_least`."""
+
+    vector: Vector = field(repr=False)
+    at_least: float
+    embedder: str
+
+    def meets(self, other: Entry | Traits) -> bool:
+        """Whether it has a vector that is as near; those of two embedders are never near."""
+        if other.vector is None or other.embedder != self.embedder:
+            return False
+        return float(self.vector @ other.vector) >= self.at_least
+
+
+@dataclass(frozen=True, slots=True)
 class Selector:
     """Which entries an invalidation means: all fields given must hold. An empty one is an error.
 
@@ -20,6 +57,7 @@ class Selector:
         scope: This scope only.
         model, namespace: These only.
         older_than: Stored before this time.
+        like: Whose question is like this one. An index finds those that are stored.
         everything: Says that no other field is meant; without it an empty selector is refused.
     """
 
@@ -30,15 +68,38 @@ class Selector:
     model: str | None = None
     namespace: str | None = None
     older_than: float | None = None
+    like: Likeness | None = field(default=None, compare=False)
     everything: bool = False
 
     def __post_init__(self) -> None:
-        narrowed = self.ids or self.tags or self.scope or self.older_than is not None
-        if not (self.everything or narrowed or self.model or self.namespace is not None):
+        if not (self.everything or self._narrows or self.namespace is not None):
             raise ValueError("an empty selector would drop everything: say everything=True")
 
-    def matches(self, entry: Entry) -> bool:
+    @property
+    def _narrows(self) -> bool:
+        """By more than tenant and namespace."""
+        found = self.ids or self.tags or self.scope or self.model or self.like
+        return bool(found) or self.older_than is not None
+
+    @property
+    def is_namespace(self) -> bool:
+        """Whether it means a whole namespace, of one tenant or of all."""
+        return self.namespace is not None and not self._narrows
+
+    def overtakes(self, call: Traits) -> bool:
+        """Whether the answer that this call brings is meant: what is not known of it yet may be."""
+        return self._matches(call) and (
+            self.like is None
+            or call.vector is None
+            or call.embedder != self.like.embedder
+            or self.like.meets(call)
+        )
+
+    def matches(self, entry: Entry | Traits) -> bool:
         """Whether this entry is meant."""
+        return self._matches(entry) and (self.like is None or self.like.meets(entry))
+
+    def _matches(self, entry: Entry | Traits) -> bool:
         return (
             self.tenant in (ALL_TENANTS, entry.tenant)
             and (not self.ids or entry.id in self.ids)
@@ -73,14 +134,23 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A change: nobody may serve this entry any more.
-
-    `is_invalidated` says that somebody has asked for it, rather than that its time is over or that
-    another answer has replaced it: what the origin was asked before must not take its place.
-    """
+    """A change: nobody may serve this entry any more."""
 
     id: str
-    is_invalidated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A change: somebody has this forgotten, be it stored, about to be, or under way.
+
+    It comes before the `Removed` of what was stored. What merely expires or is replaced has none:
+    that makes nothing untrue which the origin was asked before.
+    """
+
+    selector: Selector
+
+
+Change = Added | Removed | Forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +164,7 @@ class Changes:
         more: There is more to read at once.
     """
 
-    items: tuple[Added | Removed, ...]
+    items: tuple[Change, ...]
     position: str
     reset: bool = False
     more: bool = False

@@ -262,6 +262,7 @@ def decision_of(found: Hit | Miss) -> Decision:
     """A lookup's end."""
     if isinstance(found, Hit):
         reason = "expired, and this request accepts that" if found.is_stale else "fresh"
+        reason = "expired, and refreshed meanwhile" if found.wants_refresh else reason
         return Decision(served=True, tier=found.tier.value, reason=reason)
     return not_served(found.seen.reason or "nothing is near")
 

@@ -23,13 +23,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from proxy.core.freshness import is_fresh, may_serve, may_serve_on_error
+from proxy.core.freshness import (
+    is_fresh,
+    may_serve,
+    may_serve_on_error,
+    may_serve_while_refreshed,
+)
 from proxy.core.model import (
     Accept,
     CacheRequest,
     Candidate,
     Doubt,
     Entry,
+    Judged,
     Reject,
     Tier,
     Vector,
@@ -49,24 +55,37 @@ class Seen:
         vector: The question's embedding, for the entry that a miss will store.
         similarity: Of the best neighbour judged: the one verified, else the nearest.
         probability: What the verifier gave that neighbour; None when it was not asked.
+        judged: What was decided of it.
+        guard: Which veto, of one that is vetoed.
+        neighbour: Id of its entry, where the verifier did not vouch for it.
         reason: Why the best thing seen was not served.
         stale: An entry too old to serve, unless the origin fails (RFC 5861, 4).
         stale_tier: The tier it was in.
+        waning: An entry of this very request that may be served while it is refreshed.
     """
 
     request: CacheRequest
     vector: Vector | None = None
     similarity: float | None = None
     probability: float | None = None
+    judged: Judged | None = None
+    guard: str = ""
+    neighbour: str = ""
     reason: str = ""
     stale: Entry | None = None
     stale_tier: Tier | None = None
+    waning: Hit | None = None
 
     def passed_over(self, entry: Entry, tier: Tier, now: float) -> Seen:
         """After an entry that this request's directives do not accept."""
         fallback = may_serve_on_error(entry, self.request.directives, now)
+        waning = self.waning
+        is_newest = waning is None or waning.entry.created_at < entry.created_at
+        if is_newest and _wants_refresh(self, entry, tier, now):
+            waning = Hit(self, entry, tier, is_stale=True, wants_refresh=True)
         return replace(
             self,
+            waning=waning,
             reason="expired" if not is_fresh(entry, now) else "not fresh enough",
             stale=entry if fallback and self.stale is None else self.stale,
             stale_tier=tier if fallback and self.stale is None else self.stale_tier,
@@ -82,6 +101,7 @@ class Hit:
         entry: What is served.
         tier: Where it was found.
         is_stale: It has expired, and this request accepts that.
+        wants_refresh: A fresh answer is to be fetched, while this one is served.
         similarity: Of the neighbour served; None for an exact entry.
         probability: What the verifier gave it; None when it was accepted without.
     """
@@ -90,6 +110,7 @@ class Hit:
     entry: Entry
     tier: Tier
     is_stale: bool
+    wants_refresh: bool = False
     similarity: float | None = None
     probability: float | None = None
 
@@ -117,7 +138,14 @@ def start(request: CacheRequest) -> AskSession | Miss:
 def _served(seen: Seen, entry: Entry, tier: Tier, now: float) -> Hit | None:
     if not may_serve(entry, seen.request.directives, now):
         return None
-    return Hit(seen, entry, tier, is_stale=not is_fresh(entry, now))
+    wants_refresh = _wants_refresh(seen, entry, tier, now)
+    return Hit(seen, entry, tier, is_stale=not is_fresh(entry, now), wants_refresh=wants_refresh)
+
+
+def _wants_refresh(seen: Seen, entry: Entry, tier: Tier, now: float) -> bool:
+    """A neighbour's own request is not known, so that nobody can ask it again."""
+    asked = seen.request.directives
+    return tier is not Tier.VECTOR and may_serve_while_refreshed(entry, asked, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +169,16 @@ class AskShared:
     seen: Seen
 
     def next(self, found: Entry | None, now: float) -> Hit | Rewrite | Embed | Miss:
-        """An expired exact entry ends the search: a neighbour would be no better an answer."""
+        """An expired exact entry ends the search: a neighbour would be no better an answer.
+
+        One that may be served while it is refreshed is served once no tier has a fresher one.
+        """
         if found is not None:
             hit = _served(self.seen, found, Tier.SHARED, now)
-            return hit or Miss(self.seen.passed_over(found, Tier.SHARED, now))
+            seen = self.seen.passed_over(found, Tier.SHARED, now)
+            return hit or seen.waning or Miss(seen)
+        if self.seen.waning is not None:
+            return self.seen.waning
         request = self.seen.request
         if not request.directives.semantic:
             return Miss(self.seen)
@@ -212,8 +246,12 @@ class AskVector:
             reason=first.reason if isinstance(first, Reject) else self.seen.reason,
         )
         if accepted:
-            return Fetch(seen, accepted)
-        return Verify(seen, doubtful[0]) if doubtful else Miss(seen)
+            return Fetch(replace(seen, judged=Judged.ACCEPTED), accepted)
+        if doubtful:
+            return Verify(seen, doubtful[0])
+        guard = first.guard if isinstance(first, Reject) else ""
+        decided = Judged.VETOED if guard else Judged.BELOW
+        return Miss(replace(seen, judged=decided, guard=guard))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +277,14 @@ class Verify:
             least: The probability that is enough.
         """
         if probability is not None and probability >= least:
-            return Fetch(self.seen, (Accepted(self.wanted, probability),))
+            seen = replace(self.seen, judged=Judged.ACCEPTED)
+            return Fetch(seen, (Accepted(self.wanted, probability),))
         reason = "not verified"
         if probability is not None:
             reason = f"verifier {probability:.2f} < {least:.2f}"
         similarity = self.wanted.similarity
         seen = replace(self.seen, similarity=similarity, probability=probability, reason=reason)
-        return Miss(seen)
+        return Miss(replace(seen, judged=Judged.UNSURE, neighbour=self.wanted.entry_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ class Directives:
         max_age: Accept no older entry, seconds.
         min_fresh: Accept only an entry that stays fresh this long, seconds.
         max_stale: Accept an entry expired at most this long ago, seconds; `inf` for any.
-        stale_if_error: The same, but only when the origin fails.
+        stale_while_revalidate: The same, if it is refreshed meanwhile: the operator says.
+        stale_if_error: The same, but only when the origin fails; None where nobody says.
         threshold: Least similarity accepted, in place of the calibrated one.
         namespace: Partition of the tenant's entries.
         tags: Labels for invalidation.
@@ -75,7 +76,8 @@ class Directives:
     max_age: float | None = None
     min_fresh: float = 0.0
     max_stale: float = 0.0
-    stale_if_error: float = 0.0
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float | None = None
     threshold: float | None = None
     namespace: str = ""
     tags: tuple[str, ...] = ()
@@ -152,11 +154,21 @@ class CacheRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer. `estimated` says the origin did not count them; we did."""
+    """Tokens of one answer.
+
+    Attributes:
+        prompt: All that was read, `cached` included.
+        completion: All that was said.
+        estimated: The origin did not count them; we did.
+        cached: Of the prompt, what the origin had in a cache of its own.
+        service_tier: The tier of service that it says it bills; "" where it says none.
+    """
 
     prompt: int
     completion: int
     estimated: bool = False
+    cached: int = 0
+    service_tier: str = ""
 
     @property
     def total(self) -> int:
@@ -205,6 +217,8 @@ class Entry:
         vector: The question's embedding; None for an entry that only its own question may find.
         embedder: Id of the embedder that made the vector; vectors of two never meet.
         private: Kept in the session tier alone.
+        generation: The newest purge of any namespace that was known when the origin was asked: one
+            of its own namespace that is newer means this answer. None: known when it is stored.
     """
 
     id: str
@@ -221,6 +235,7 @@ class Entry:
     vector: Vector | None = field(default=None, repr=False, compare=False)
     embedder: str = ""
     private: bool = False
+    generation: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +267,16 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An indexed question, of whatever scope, for operators; similarity is the cosine, -1 to 1."""
+
+    entry_id: str
+    scope: str
+    similarity: float
+    question: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Accept:
     """The neighbour's answer serves this question."""
 
@@ -260,9 +285,13 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """It does not; the reason is short and for people: `number 5 != 7`."""
+    """It does not; the reason is short and for people: `number 5 != 7`.
+
+    `guard` names the veto that says so; "" where none does.
+    """
 
     reason: str
+    guard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +322,22 @@ class Tier(StrEnum):
     VECTOR = "vector"
 
 
+class Judged(StrEnum):
+    """What was decided of the neighbour that a lookup came nearest to serving."""
+
+    ACCEPTED = "accepted"
+    """It may be served; freshness and learning come after."""
+
+    UNSURE = "unsure"
+    """Near enough and not vetoed, and the verifier did not vouch for it."""
+
+    VETOED = "vetoed"
+    """Near enough, and a guard or feedback forbids it."""
+
+    BELOW = "below"
+    """Not similar enough to be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one request: exactly one each, so headers, log and metrics cannot disagree.
@@ -306,6 +351,9 @@ class Outcome:
         entry: Id of the entry served or written.
         similarity: Cosine of the best neighbour looked at, served or not.
         probability: What the verifier gave that neighbour; None when it was not asked.
+        judged: What was decided of it; None when no neighbour was looked at.
+        guard: Which veto, of one that is vetoed; "" otherwise.
+        question: What was asked; "" unless the operator has it shown.
         age: Seconds since the served entry was stored.
         ttl: Seconds the served entry stays fresh; negative when stale.
         reason: Why not better: a veto, a bypass, an expiry; "" for a plain hit or miss.
@@ -331,6 +379,9 @@ class Outcome:
     entry: str | None = None
     similarity: float | None = None
     probability: float | None = None
+    judged: Judged | None = None
+    guard: str = ""
+    question: str = field(default="", repr=False)
     age: float | None = None
     ttl: float | None = None
     reason: str = ""

@@ -19,8 +19,9 @@ import numpy.typing as npt
 import openai
 
 from proxy.core.model import Vector
+from proxy.core.spending import Ledger, Part
 from proxy.errors import ConfigError, TierError
-from proxy.openaiserver import connect, headers_for, name_of
+from proxy.openaiserver import connect, headers_for, name_of, tokens_of
 
 PUBLISHED: Final = {
     "text-embedding-3-small": 1536,
@@ -65,6 +66,7 @@ class OpenAiEmbedder:
         timeout_s: Longest wait for one try.
         max_retries: Further tries after a failure that may pass.
         max_bytes: The longest text sent, in UTF-8; a longer one has no vector.
+        ledger: Hears what each call costs.
 
     Raises:
         ConfigError: The model is not one of OpenAI's, and `dimensions` is not given.
@@ -80,6 +82,7 @@ class OpenAiEmbedder:
         timeout_s: float = 2.0,
         max_retries: int = 1,
         max_bytes: int = MAX_BYTES,
+        ledger: Ledger | None = None,
     ) -> None:
         length = dimensions or PUBLISHED.get(model)
         if length is None:
@@ -91,6 +94,7 @@ class OpenAiEmbedder:
         self._timeout_s = timeout_s
         self._max_retries = max_retries
         self._max_bytes = max_bytes
+        self._ledger = ledger
         self._client: openai.AsyncOpenAI | None = None
         self._names_length: bool | None = None
         self._starting = asyncio.Lock()
@@ -188,6 +192,8 @@ class OpenAiEmbedder:
             raise TierError(f"{self._model}: no answer in time") from error
         except Exception as error:  # what is no JSON, or closed meanwhile, comes as many classes
             raise TierError(f"{self._model}: {type(error).__name__}: {error}") from error
+        if self._ledger is not None:
+            self._ledger.spent(Part.EMBEDDER, self._model, tokens_of(answer))
         vector = _vector(answer)
         if vector.size != self._dimension:
             raise _LengthError(

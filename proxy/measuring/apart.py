@@ -41,13 +41,14 @@ def apart(config: Config, folder: Path) -> Config:
     url = f"sqlite:///{(folder / 'entries.db').as_posix()}"
     shared = type(chosen.shared).model_validate({"url": url})
     vector = chosen.vector.model_copy(
-        update={"backend": "faiss", "snapshot": folder / "index.snapshot"}
+        update={"backend": "faiss", "snapshot": folder / "index.snapshot", "reembed_per_s": 0}
     )
     # What is measured on must not come back as what is learned from.
     llm = chosen.judgement.llm.model_copy(update={"verdicts_file": None})
     judgement = chosen.judgement.model_copy(update={"llm": llm})
     cache = {
         "shared": shared,
+        "purges": (),
         "vector": vector,
         "judgement": judgement,
         "deadline_ms": DEADLINE_MS,

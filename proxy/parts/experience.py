@@ -6,17 +6,19 @@ A part of the composition root, apart for its size. Building has no side effects
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.comparing import Comparer
 from proxy.config import Config
 from proxy.core.judgement.prompt import ANSWERS
+from proxy.core.spending import Ledger
 from proxy.errors import TierError
 from proxy.learning import Learning, Terms
 from proxy.marking import Hits, Marks
-from proxy.ports import LabelStore, Observer
-from proxy.resilience import StageOf, Tasks
-from proxy.searching import Semantic
+from proxy.parts.inforce import scorer_name
+from proxy.parts.semantic import Meaning
+from proxy.ports import LabelStore, Observer, Verifier
+from proxy.resilience import Stage, StageOf, Tasks
 from proxy.tiers.labels import LabelFile
 from proxy.verifying.second import SecondJudge
 from proxy.verifying.second import Terms as JudgeTerms
@@ -53,24 +55,22 @@ class Experience:
 
 
 def build(
-    config: Config, semantic: Semantic | None, stage_of: StageOf, tasks: Tasks, observer: Observer
+    config: Config,
+    meaning: Meaning | None,
+    stage_of: StageOf,
+    tasks: Tasks,
+    observer: Observer,
+    ledger: Ledger,
 ) -> Experience:
     """The parts."""
     chosen = config.cache.judgement
     store = LabelFile(chosen.labels)
-    judge = _answer_judge(config, stage_of, tasks, observer)
-    verification = semantic.verification if semantic else None
-    local = (verification.verifier, verification.stage) if verification else None
-    terms = Terms(
-        is_verified=chosen.policy == "verified",
-        max_error=chosen.max_error,
-        explore_share=chosen.explore_share,
-        audit_share=chosen.audit_share,
-        most_at_once=chosen.max_comparisons,
-        scorer=_scorer(semantic),
-    )
+    judge = _answer_judge(config, stage_of, tasks, observer, ledger)
+    local: tuple[Verifier, Stage] | None = None
+    if meaning is not None and meaning.reader is not None and meaning.stage is not None:
+        local = (meaning.reader, meaning.stage)
     learning = Learning(
-        terms,
+        replace(terms(config), scorer=_scorer(meaning)),
         Comparer(local, judge),
         store,
         draw=random.Random().random,  # noqa: S311 - nobody gains by guessing which hit is compared
@@ -82,26 +82,35 @@ def build(
     return Experience(store, learning, marks, Hits(), closers, observer)
 
 
-def _scorer(semantic: Semantic | None) -> str:
+def terms(config: Config) -> Terms:
+    """Which hits are served, and how many compared; the scorer is not said."""
+    chosen = config.cache.judgement
+    return Terms(
+        is_verified=chosen.policy == "verified",
+        max_error=chosen.max_error,
+        explore_share=chosen.explore_share,
+        audit_share=chosen.audit_share,
+        most_at_once=chosen.max_comparisons,
+    )
+
+
+def _scorer(meaning: Meaning | None) -> str:
     """Whose scores are learned from: a label holds for no other."""
-    if semantic is None:
+    if meaning is None:
         return ""
-    embedder, verification = semantic.embedder, semantic.verification
     try:
-        if verification is not None:
-            return f"{verification.verifier.id}+{embedder.id}*{verification.lean:g}"
+        verifier = meaning.verifier_id
     except TierError:
         return "unknown"  # its files cannot be read: its stage says so, and nothing is vouched for
-    return embedder.id
+    return scorer_name(meaning.embedder.id, verifier, meaning.lean)
 
 
 def _answer_judge(
-    config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer
+    config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer, ledger: Ledger
 ) -> SecondJudge | None:
-    """The second judge, told about answers; only where answers are compared."""
-    chosen = config.cache.judgement
-    llm, compares = chosen.llm, chosen.policy == "verified" or chosen.audit_share > 0
-    if llm.model is None or not compares:
+    """The second judge, told about answers; asked only where a reload, too, has them compared."""
+    llm = config.cache.judgement.llm
+    if llm.model is None:
         return None
     from proxy.verifying.openai import OpenAiJudge  # noqa: PLC0415 - half a second
 
@@ -112,12 +121,13 @@ def _answer_judge(
         model=llm.model,
         timeout_s=timeout_s,
         task=ANSWERS,
+        ledger=ledger,
     )
-    terms = JudgeTerms(
+    bounds = JudgeTerms(
         calls_per_minute=llm.max_calls_per_minute,
         timeout_s=timeout_s,
         wait_s=timeout_s,  # nobody waits for it
         remembered=0,
     )
     stage = stage_of("answer judge", judge.start)
-    return SecondJudge(judge, stage, terms, tasks=tasks, observer=observer)
+    return SecondJudge(judge, stage, bounds, tasks=tasks, observer=observer)

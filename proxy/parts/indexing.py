@@ -9,13 +9,13 @@ from typing import Literal
 
 from proxy.config import Config
 from proxy.core.changes import ALL_TENANTS, Selector
-from proxy.ports import Embedder, Observer, SharedTier, VectorTier
+from proxy.ports import Embedder, Index, Observer, SharedTier
 from proxy.tiers.faiss import FaissTier
 
 Backend = Literal["faiss", "redis"]
 
 
-def build(config: Config, embedder: Embedder, shared: SharedTier, observer: Observer) -> VectorTier:
+def build(config: Config, embedder: Embedder, shared: SharedTier, observer: Observer) -> Index:
     """The index.
 
     Args:
@@ -40,7 +40,7 @@ def build(config: Config, embedder: Embedder, shared: SharedTier, observer: Obse
 
 def _vector_sets(
     config: Config, embedder: Embedder, shared: SharedTier, observer: Observer
-) -> VectorTier:
+) -> Index:
     from proxy.parts import reaching  # noqa: PLC0415 - only where it is configured
     from proxy.tiers.vectorsets import Shape, VectorSetTier  # noqa: PLC0415 - the same
 

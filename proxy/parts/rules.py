@@ -4,19 +4,32 @@ A part of the composition root, apart for its size.
 """
 
 from proxy.config import Config
+from proxy.config import telemetry as configured
 from proxy.core.admission import Action, Admission
 from proxy.core.directives import Limits
-from proxy.core.freshness import Lifetimes, TtlRule
-from proxy.telemetry.prices import Price, Prices
+from proxy.core.freshness import Lifetimes, Rules, TtlRule
+from proxy.core.purging import ScheduledPurge
+from proxy.core.tagging import TagRule
+from proxy.telemetry.prices import Price, Prices, Rate
 
 
-def lifetimes(config: Config) -> Lifetimes:
-    """How long an entry is fresh, and kept."""
-    ttl = config.cache.ttl
-    rules = tuple(
-        TtlRule(rule.ttl_s, rule.model, rule.namespace, rule.tag, rule.path) for rule in ttl.rules
+def of_entries(config: Config) -> Rules:
+    """How long an entry is fresh, and kept, and which tags it gets."""
+    chosen = config.cache.ttl
+    lifetimes = Lifetimes(
+        default_s=chosen.default_s,
+        max_s=chosen.max_s,
+        stale_s=chosen.stale_s,
+        stale_while_revalidate_s=chosen.stale_while_revalidate_s,
+        stale_if_error_s=chosen.stale_if_error_s,
+        rules=tuple(TtlRule(**rule.model_dump()) for rule in chosen.rules),
     )
-    return Lifetimes(ttl.default_s, ttl.max_s, ttl.stale_s, rules)
+    return Rules(lifetimes, tuple(TagRule(**rule.model_dump()) for rule in config.cache.tags))
+
+
+def purges(config: Config) -> tuple[ScheduledPurge, ...]:
+    """What is forgotten at set times."""
+    return tuple(ScheduledPurge(**purge.model_dump()) for purge in config.cache.purges)
 
 
 def admission(config: Config) -> Admission:
@@ -40,5 +53,12 @@ def limits(config: Config, least: float | None) -> Limits:
 
 def prices(config: Config) -> Prices:
     """What tokens cost, by model."""
-    table = config.telemetry.prices
-    return Prices({name: Price(price.input, price.output) for name, price in table.items()})
+    return Prices({name: _price(price) for name, price in config.telemetry.prices.items()})
+
+
+def _price(chosen: configured.Price) -> Price:
+    tiers = {
+        name: Rate(tier.input, tier.output, tier.cached_input)
+        for name, tier in chosen.service_tiers.items()
+    }
+    return Price(chosen.input, chosen.output, chosen.cached_input, tiers)

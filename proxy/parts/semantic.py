@@ -14,12 +14,13 @@ from proxy.core.judgement.opinion import EVERYTHING, GreyZone
 from proxy.core.judgement.thresholds import calibration
 from proxy.core.lookup import Judge
 from proxy.core.model import Candidate, Verdict
+from proxy.core.spending import Ledger
 from proxy.embedding.memo import MemoEmbedder
 from proxy.embedding.onnx import OnnxEmbedder
 from proxy.errors import ConfigError, TierError
 from proxy.parts import indexing
-from proxy.ports import Embedder, Observer, SharedTier, Verifier, Writer
-from proxy.resilience import Probe, StageOf, Tasks
+from proxy.ports import Embedder, Index, Observer, SharedTier, Verifier, Writer
+from proxy.resilience import Probe, Stage, StageOf, Tasks
 from proxy.searching import Semantic, Verification
 from proxy.verifying.cascade import Cascade
 from proxy.verifying.memo import MemoVerifier
@@ -41,23 +42,47 @@ the deadline's first half and is late counts as broken, and the verifier is not 
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """What was built.
+class Meaning:
+    """What was built: models, connections and memories, none of which a rule's change touches.
 
     Attributes:
-        semantic: For the search.
-        least: The least similarity that a neighbour needs, without a word from the caller.
+        embedder, embed_stage: Turn the question into a vector.
+        index, index_stage: Find its neighbours.
+        reader, stage: The local verifier, and the stage of all that verifies; None for none.
+        second: The second judge; None for none.
+        shipped: The least probability that the reader itself asks for.
+        lean: How much the similarity is heard: see `proxy.core.judgement.weighing`.
+        writer: Can write the questions that rules do not find; None where no model can.
         closers: Each part's `close`.
     """
 
-    semantic: Semantic
-    least: float
+    embedder: Embedder
+    embed_stage: Stage
+    index: Index
+    index_stage: Stage
+    reader: Verifier | None
+    second: SecondJudge | None
+    stage: Stage | None
+    shipped: float
+    lean: float
+    writer: Writer | None
     closers: tuple[Callable[[], Awaitable[None]], ...]
+
+    @property
+    def verifier_id(self) -> str | None:
+        """Who verifies; None for nobody. Raises TierError where a model cannot be read."""
+        names = [one.id for one in (self.reader, self.second) if one is not None]
+        return "+".join(names) or None
 
 
 def build(
-    config: Config, shared: SharedTier, stage_of: StageOf, tasks: Tasks, observer: Observer
-) -> Built | None:
+    config: Config,
+    shared: SharedTier,
+    stage_of: StageOf,
+    tasks: Tasks,
+    observer: Observer,
+    ledger: Ledger,
+) -> Meaning | None:
     """The parts, or None where only exact repeats are answered.
 
     Args:
@@ -66,40 +91,63 @@ def build(
         stage_of: Makes the parts' stages.
         tasks: Owns what runs in the background.
         observer: Hears what happens.
-
-    Raises:
-        ConfigError: A guard that does not exist.
+        ledger: Hears what it costs.
     """
     vector = config.cache.vector
-    embedder = embedder_of(config) if vector.enabled else None
+    embedder = embedder_of(config, ledger) if vector.enabled else None
     if embedder is None:
         return None
     index = indexing.build(config, embedder, shared, observer)
     embed_stage = stage_of("embedder", _probe_embedder(embedder))
     index_stage = stage_of("vector", index.start)
-    second, writer = _language_model(config, stage_of, tasks, observer)
-    verification = _verification(config, stage_of, second, calibration(embedder.id).lean)
-    least = _least(config, embedder, observer, is_verified=verification is not None)
-    semantic = Semantic(
+    second, writer = _language_model(config, stage_of, tasks, observer, ledger)
+    reader, shipped = _reader(config)
+    is_verified = reader is not None or second is not None
+    closers = [part.close for part in (embedder, index, reader, second) if part is not None]
+    return Meaning(
         embedder,
         embed_stage,
         index,
         index_stage,
-        judge_of(least, guards_of(config), is_verified=verification is not None),
-        vector.candidates,
-        verification,
+        reader,
+        second,
+        stage_of("verifier", _probe_verifier(reader)) if is_verified else None,
+        shipped,
+        calibration(embedder.id).lean,
         writer,
+        tuple(closers),
     )
-    closers = [embedder.close, index.close]
-    if verification is not None:
-        closers.append(verification.verifier.close)
-    if second is not None:
-        closers.append(second.close)
-    return Built(semantic, least, tuple(closers))
 
 
-def embedder_of(config: Config) -> Embedder | None:
-    """The embedder that is configured; None for none."""
+def semantic_of(config: Config, meaning: Meaning, observer: Observer) -> tuple[Semantic, float]:
+    """For the search, and the least similarity a neighbour needs without a word from the caller.
+
+    Args:
+        config: The rules that hold.
+        meaning: What they are applied with.
+        observer: Hears which rule is not used, or guessed.
+
+    Raises:
+        ConfigError: A guard that does not exist.
+    """
+    verification = _verification(config, meaning)
+    is_verified = verification is not None
+    least = _least(config, meaning.embedder, observer, is_verified=is_verified)
+    semantic = Semantic(
+        meaning.embedder,
+        meaning.embed_stage,
+        meaning.index,
+        meaning.index_stage,
+        judge_of(least, guards_of(config), is_verified=is_verified),
+        config.cache.vector.candidates,
+        verification,
+        meaning.writer if config.cache.judgement.llm.rewrite else None,
+    )
+    return semantic, least
+
+
+def embedder_of(config: Config, ledger: Ledger | None = None) -> Embedder | None:
+    """The embedder that is configured, None for none; who keeps the ledger hears what it costs."""
     chosen = config.embedder
     if chosen.kind == "none":
         return None
@@ -117,35 +165,40 @@ def embedder_of(config: Config) -> Embedder | None:
             dimensions=remote.dimensions,
             timeout_s=remote.timeout_ms / 1000,
             max_retries=remote.max_retries,
+            ledger=ledger,
         ),
         chosen.local.memo_entries,
     )
 
 
-def _verification(
-    config: Config, stage_of: StageOf, second: SecondJudge | None, lean: float
-) -> Verification | None:
+def _reader(config: Config) -> tuple[Verifier | None, float]:
+    """The local verifier, and the least probability that it ships with."""
+    if config.cache.judgement.verifier != "local":
+        return None, SURE
+    local = OnnxVerifier()
+    return MemoVerifier(local, VERDICTS_REMEMBERED), _shipped_min_probability(local)
+
+
+def _verification(config: Config, meaning: Meaning) -> Verification | None:
+    if meaning.stage is None:
+        return None
     chosen = config.cache.judgement
-    verifier: Verifier | None = None
-    least = chosen.min_probability or SURE
-    if chosen.verifier == "local":
-        local = OnnxVerifier()
-        verifier = MemoVerifier(local, VERDICTS_REMEMBERED)
-        least = chosen.min_probability or _shipped_min_probability(local)
-    if second is not None:
+    verifier: Verifier | None = meaning.reader
+    least = chosen.min_probability or meaning.shipped
+    if meaning.second is not None:
         llm = chosen.llm
         doubtful = GreyZone(llm.doubtful_from, llm.doubtful_to)
         zone = EVERYTHING if llm.ask == "every" else doubtful.around(least)
-        verifier = Cascade(verifier, second, zone)
+        verifier = Cascade(meaning.reader, meaning.second, zone)
     if verifier is None:
         return None
-    return Verification(verifier, stage_of("verifier", _probe_verifier(verifier)), least, lean)
+    return Verification(verifier, meaning.stage, least, meaning.lean)
 
 
 def _language_model(
-    config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer
+    config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer, ledger: Ledger
 ) -> tuple[SecondJudge | None, Writer | None]:
-    """One model as judge and, where that is asked for, as writer: one breaker, one budget."""
+    """One model as judge and as writer: one breaker, one budget."""
     chosen = config.cache.judgement.llm
     if chosen.model is None:
         return None, None
@@ -157,6 +210,7 @@ def _language_model(
         api_key=chosen.api_key.get_secret_value() if chosen.api_key else None,
         model=chosen.model,
         timeout_s=timeout_s,
+        ledger=ledger,
     )
     file = chosen.verdicts_file
     second = SecondJudge(
@@ -165,16 +219,20 @@ def _language_model(
         Terms(
             calls_per_minute=chosen.max_calls_per_minute,
             timeout_s=timeout_s,
-            wait_s=min(timeout_s, WAIT_SHARE * config.cache.deadline_ms / 1000),
+            wait_s=wait_s(config),
             remembered=chosen.memo_entries,
         ),
         tasks=tasks,
         observer=observer,
         verdicts=VerdictFile(file, judge.id) if file else None,
     )
-    if not chosen.rewrite:
-        return second, None
     return second, CheckedWriter(judge, second.calls, chosen.memo_entries, observer=observer)
+
+
+def wait_s(config: Config) -> float:
+    """How long a request waits for the second judge, seconds."""
+    cache = config.cache
+    return min(cache.judgement.llm.timeout_ms, WAIT_SHARE * cache.deadline_ms) / 1000
 
 
 def _shipped_min_probability(verifier: OnnxVerifier) -> float:
@@ -252,8 +310,9 @@ def _probe_embedder(embedder: Embedder) -> Probe:
     return probe
 
 
-def _probe_verifier(verifier: Verifier) -> Probe:
+def _probe_verifier(verifier: Verifier | None) -> Probe:
     async def probe() -> None:
-        await verifier.start()  # judges a pair, which is proof enough
+        if verifier is not None:  # a language model has a stage of its own
+            await verifier.start()  # judges a pair, which is proof enough
 
     return probe

@@ -7,22 +7,47 @@ starts what is built, and closes it.
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.backlog import Backlog
-from proxy.coalescing import Turns
 from proxy.config import Config
-from proxy.ports import Catalogue, Leases, LogWatch, Observer, SharedTier
-from proxy.resilience import Pace, Stage, StageOf, Tasks
+from proxy.ports import (
+    Archive,
+    Catalogue,
+    Embedders,
+    Leases,
+    LogWatch,
+    Namespaces,
+    Observer,
+    Presence,
+    SharedTier,
+)
+from proxy.resilience import Pace, Stage, StageOf
 from proxy.tiers.session import size_of
 from proxy.tiers.sqlite import SqliteTier
+from proxy.tiers.sqlitearchive import SqliteArchive
 from proxy.tiers.sqlitecatalogue import SqliteCatalogue
+from proxy.tiers.sqliteembedders import SqliteEmbedders
+from proxy.tiers.sqlitepresence import SqlitePresence
 from proxy.tiers.sqlitewaiting import SqliteLeases, SqliteLogWatch
 
 if TYPE_CHECKING:
     from proxy.tiers.redislink import RedisLink
 
-Shared = tuple[SharedTier, Leases, LogWatch, Catalogue, "RedisLink | None"]
+
+class _Made(NamedTuple):
+    """What is in one place: entries, and all that replicas know of each other there."""
+
+    tier: SharedTier
+    namespaces: Namespaces
+    leases: Leases
+    watch: LogWatch
+    catalogue: Catalogue
+    archive: Archive
+    presence: Presence
+    embedders: Embedders
+    link: "RedisLink | None" = None
+
 
 WRITE_S = 30.0
 """How long storing one answer may take: nobody waits for it."""
@@ -38,47 +63,45 @@ class Sharing:
     Attributes:
         tier, stage: Every entry.
         backlog: Answers that the tier could not take.
-        turns: Which replica asks the origin for a key.
+        namespaces: Forgets a whole namespace of them.
+        leases: Which replica asks the origin for a key.
         watch: Says that another replica has changed something.
         catalogue: The list of every entry.
+        archive: The entries themselves, for backups.
+        presence: Which processes there are.
+        embedders: Which embedders they use.
         link: The way to Redis; None without one.
     """
 
     tier: SharedTier
     stage: Stage
     backlog: Backlog
-    turns: Turns
+    namespaces: Namespaces
+    leases: Leases
     watch: LogWatch
     catalogue: Catalogue
+    archive: Archive
+    presence: Presence
+    embedders: Embedders
     link: "RedisLink | None" = None
 
 
 def tier_of(config: Config, observer: Observer) -> SharedTier:
     """The shared tier alone, for who looks at its entries and serves nobody."""
     path = config.cache.shared.sqlite_path
-    tier, *_ = _sqlite(path, config, observer) if path else _redis(config, observer)
-    return tier
+    return (_sqlite(path, config, observer) if path else _redis(config, observer)).tier
 
 
-def build(config: Config, stage_of: StageOf, tasks: Tasks, observer: Observer) -> Sharing:
+def build(config: Config, stage_of: StageOf, observer: Observer) -> Sharing:
     """The parts, as configured."""
     path = config.cache.shared.sqlite_path
     made = _sqlite(path, config, observer) if path else _redis(config, observer)
-    tier, leases, watch, catalogue, link = made
-    deadline_s = config.cache.deadline_ms / 1000
-    stage = stage_of("shared", tier.start, _pace(tier, deadline_s))
-    turns = Turns(
-        leases,
-        (tier, stage),
-        tasks=tasks,
-        clock=time.time,
-        deadline_s=deadline_s,
-        wait_s=config.cache.coalesce_wait_s,
-    )
-    return Sharing(tier, stage, _backlog(config, observer), turns, watch, catalogue, link)
+    pace = _pace(made.tier, config.cache.deadline_ms / 1000)
+    stage = stage_of("shared", made.tier.start, pace)
+    return Sharing(stage=stage, backlog=_backlog(config, observer), **made._asdict())
 
 
-def _sqlite(path: Path, config: Config, observer: Observer) -> Shared:
+def _sqlite(path: Path, config: Config, observer: Observer) -> _Made:
     tier = SqliteTier(
         path,
         clock=time.time,
@@ -87,16 +110,23 @@ def _sqlite(path: Path, config: Config, observer: Observer) -> Shared:
     )
     leases = SqliteLeases(tier, clock=time.time)
     catalogue = SqliteCatalogue(tier, clock=time.time)
-    return tier, leases, SqliteLogWatch(tier), catalogue, None
+    presence = SqlitePresence(tier, clock=time.time)
+    archive = SqliteArchive(tier, clock=time.time)
+    embedders = SqliteEmbedders(tier, clock=time.time)
+    watch = SqliteLogWatch(tier)
+    return _Made(tier, tier, leases, watch, catalogue, archive, presence, embedders)
 
 
-def _redis(config: Config, observer: Observer) -> Shared:
+def _redis(config: Config, observer: Observer) -> _Made:
     chosen = config.cache.shared
     from proxy.parts import reaching  # noqa: PLC0415 - only where Redis is configured
     from proxy.tiers.redis import RedisTier  # noqa: PLC0415 - the same
+    from proxy.tiers.redisarchive import RedisArchive  # noqa: PLC0415 - the same
     from proxy.tiers.rediscatalogue import RedisCatalogue  # noqa: PLC0415 - the same
+    from proxy.tiers.redisembedders import RedisEmbedders  # noqa: PLC0415 - the same
     from proxy.tiers.redisleases import RedisLeases  # noqa: PLC0415 - the same
     from proxy.tiers.redisnews import RedisLogWatch, RedisNews  # noqa: PLC0415 - the same
+    from proxy.tiers.redispresence import RedisPresence  # noqa: PLC0415 - the same
 
     link = reaching.link(chosen, chosen.url, chosen.tls)
     news = RedisNews(link, prefix=chosen.key_prefix, observer=observer)
@@ -109,7 +139,11 @@ def _redis(config: Config, observer: Observer) -> Shared:
     )
     leases = RedisLeases(link, news, prefix=chosen.key_prefix)
     catalogue = RedisCatalogue(link, prefix=chosen.key_prefix, clock=time.time)
-    return tier, leases, RedisLogWatch(news), catalogue, link
+    presence = RedisPresence(link, prefix=chosen.key_prefix, clock=time.time)
+    archive = RedisArchive(tier, link, prefix=chosen.key_prefix, clock=time.time)
+    embedders = RedisEmbedders(tier, link, prefix=chosen.key_prefix, clock=time.time)
+    watch = RedisLogWatch(news)
+    return _Made(tier, tier, leases, watch, catalogue, archive, presence, embedders, link)
 
 
 def _pace(tier: SharedTier, deadline_s: float) -> Pace:

@@ -36,6 +36,8 @@ class Gauges(Collector):
         self._tiers: dict[str, Readings] = {}
         self._parts: Readings | None = None
         self._backlog: Readings | None = None
+        self._replicas: Readings | None = None
+        self._reembedding: Readings | None = None
 
     def add_tier(self, tier: str, readings: Readings) -> None:
         """A tier's `stats`; a second callable for a tier replaces the first."""
@@ -48,6 +50,14 @@ class Gauges(Collector):
     def set_backlog(self, readings: Readings) -> None:
         """The `stats` of what waits for the shared tier."""
         self._backlog = readings
+
+    def set_replicas(self, readings: Readings) -> None:
+        """Processes over the shared tier: `present`, or nothing where it cannot be told."""
+        self._replicas = readings
+
+    def set_reembedding(self, readings: Readings) -> None:
+        """Entries whose vectors are made anew: `done`, and `left` while it is under way."""
+        self._reembedding = readings
 
     def describe(self) -> list[Metric]:
         """Nothing: a registry that asked for names would call the tiers before they are up."""
@@ -65,6 +75,25 @@ class Gauges(Collector):
         yield self._evictions(stats)
         yield self._open_breakers()
         yield from self._waiting()
+        yield GaugeMetricFamily(
+            "reprise_replicas",
+            "Processes that share the entries, this one too.",
+            read(self._replicas).get("present"),
+        )
+        yield from self._reembedded()
+
+    def _reembedded(self) -> Iterator[Metric]:
+        values = read(self._reembedding)
+        yield GaugeMetricFamily(
+            "reprise_reembedding_left",
+            "Entries that this process is about to give a new vector.",
+            values.get("left"),
+        )
+        yield CounterMetricFamily(
+            "reprise_reembedding_done",
+            "Entries given a vector of the embedder in use.",
+            values.get("done"),
+        )
 
     def _evictions(self, stats: Mapping[str, Mapping[str, float]]) -> Metric:
         counter = CounterMetricFamily(

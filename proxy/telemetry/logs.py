@@ -36,7 +36,18 @@ EVENT_LEVELS = {
     "labels_failed": logging.WARNING,
     "namespace_suspended": logging.WARNING,
     "threshold_unused": logging.WARNING,
+    "presence_failed": logging.WARNING,
+    "refresh_failed": logging.WARNING,
+    "scheduled_purge_failed": logging.WARNING,
+    "reembedding_failed": logging.WARNING,
+    "reembedding_skipped": logging.WARNING,
+    "backlog_full": logging.WARNING,
+    "backlog_lost": logging.WARNING,
+    "redis_news_lost": logging.WARNING,
+    "index_behind": logging.WARNING,
+    "index_lost": logging.WARNING,
     "admin_refused": logging.WARNING,
+    "config_reload_failed": logging.WARNING,
     "worker_died": logging.WARNING,
     "worker_not_started": logging.WARNING,
     "worker_killed": logging.WARNING,
@@ -72,10 +83,16 @@ class Logs:
 
     Args:
         logger: Where to, as `open_logs` gives it.
+        also: Fields of every line.
     """
 
-    def __init__(self, logger: FilteringBoundLogger) -> None:
-        self._logger = logger
+    def __init__(self, logger: FilteringBoundLogger, **also: int) -> None:
+        self._also = also
+        self.adapt(logger)
+
+    def adapt(self, logger: FilteringBoundLogger) -> None:
+        """Write by this logger from now on."""
+        self._logger: FilteringBoundLogger = logger.bind(**self._also)
 
     def notice(self, outcome: Outcome) -> None:
         """One `request` line."""
@@ -85,7 +102,7 @@ class Logs:
     def event(self, name: str, **fields: str | float | bool | None) -> None:
         """One line named after the event."""
         # A field may be called as a parameter of the logger is; `event` is the line's own name.
-        bound = self._logger.bind(**{key: _cut(value) for key, value in fields.items()})
+        bound = self._logger.bind(**{key: cut(value) for key, value in fields.items()})
         bound.log(EVENT_LEVELS.get(name, logging.INFO), name)
 
 
@@ -118,7 +135,7 @@ def request_fields(outcome: Outcome) -> dict[str, Any]:
         "items": "{}/{}".format(*outcome.items) if outcome.items is not None else None,
         "ms": {stage: round(1000 * seconds, 3) for stage, seconds in outcome.timings.items()},
     }
-    return {key: _cut(value) for key, value in fields.items() if value is not None}
+    return {key: cut(value) for key, value in fields.items() if value is not None}
 
 
 def kind_of_reason(outcome: Outcome) -> str:
@@ -200,7 +217,8 @@ def _library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def _cut(value: Any) -> Any:  # noqa: ANN401 - fields are of any type
+def cut(value: Any) -> Any:  # noqa: ANN401 - fields are of any type
+    """A field's value, short enough for a line."""
     if isinstance(value, str) and len(value) > MAX_FIELD_CHARS:
         return value[:MAX_FIELD_CHARS] + "..."
     return value

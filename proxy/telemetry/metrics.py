@@ -11,9 +11,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import choose_encoder
 
 from proxy.core.model import Outcome, Result, Tier, Usage
+from proxy.core.spending import Part
 from proxy.telemetry.audits import AuditGauges, Audits
 from proxy.telemetry.gauges import Gauges, Readings
 from proxy.telemetry.redis import RedisSeries
+from proxy.telemetry.reloads import Reloads
 from proxy.telemetry.series import Family, families
 
 OTHER = "other"
@@ -93,6 +95,13 @@ class Metrics:
         self._event_count = self._counter("events", "Events, by name.", "event")
         self._tokens = self._counter("tokens", "Tokens of answers.", "kind", "source")
         self._saved = self._counter("saved_usd", "What tokens from the cache would have cost.")
+        self._spent_tokens = self._counter(
+            "spent_tokens", "Tokens that the cache's own calls cost.", "part", "kind"
+        )
+        self._spent = self._counter("spent_usd", "What the cache's own calls cost.", "part")
+        for part in Part:  # so that what is not spent reads 0
+            self._spent.labels(part.value)
+        self._reloads = Reloads(self.registry)
         self._register_facts(version)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -126,6 +135,14 @@ class Metrics:
         """Show at every scrape what waits for the shared tier: `Backlog.stats`."""
         self._gauges.set_backlog(readings)
 
+    def register_replicas(self, readings: Readings) -> None:
+        """Show at every scrape how many processes there are over the shared tier: `present`."""
+        self._gauges.set_replicas(readings)
+
+    def register_reembedding(self, readings: Readings) -> None:
+        """Show at every scrape how far a change of embedder is: `Reembedder.stats`."""
+        self._gauges.set_reembedding(readings)
+
     def register_redis(self, readings: Readings) -> RedisSeries:
         """Show at every scrape what the way to Redis counts; returns who hears of commands."""
         return RedisSeries(self.registry, readings, QUICK + SLOW[:4])
@@ -151,6 +168,7 @@ class Metrics:
     def event(self, name: str, **fields: str | float | bool | None) -> None:
         """Count one event; a `stage_failed` also by its stage, a `judge_asked` by its opinion."""
         self._event_count.labels(self._events.bounded(name)).inc()
+        self._reloads.heard(name)
         if name == "stage_failed":
             stage = self._stages.bounded(str(fields.get("stage")))
             kind = "late" if fields.get("reason") == "late" else "error"
@@ -160,6 +178,12 @@ class Metrics:
             self._comparisons.labels(*map(self._comparing.bounded, (kind, verdict))).inc()
         if name == "judge_asked":
             self._judge_calls.labels(self._opinions.bounded(str(fields.get("opinion")))).inc()
+
+    def spent(self, part: Part, usage: Usage, usd: float) -> None:
+        """Count what a call of the cache's own has cost."""
+        self._spent_tokens.labels(part.value, "prompt").inc(usage.prompt)
+        self._spent_tokens.labels(part.value, "completion").inc(usage.completion)
+        self._spent.labels(part.value).inc(usd)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """All series, and their content type. Reads small files of /proc: not for an event loop.

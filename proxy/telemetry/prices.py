@@ -1,12 +1,15 @@
-"""What served tokens would have cost.
+"""What tokens cost.
 
 The most specific name holds: the model's own, then its name without a date, then the pattern with
 the most plain characters. The order of the table does not matter.
+
+A model's standard price holds for every tier of service that has none of its own, and the price of
+input for what an origin had in its cache, where that has none.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from proxy.core.model import Usage
@@ -23,11 +26,37 @@ MEMO_MODELS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """USD per million tokens: of the prompt, of the answer."""
+class Rate:
+    """USD per million tokens.
+
+    Attributes:
+        input: Of the prompt.
+        output: Of the answer.
+        cached_input: Of the prompt, what the origin had in its cache; None where that costs as
+            much as the rest.
+    """
 
     input: float
     output: float
+    cached_input: float | None = None
+
+    def usd(self, usage: Usage) -> float:
+        """What these tokens cost."""
+        cached_input = self.input if self.cached_input is None else self.cached_input
+        anew = usage.prompt - usage.cached
+        parts = anew * self.input + usage.cached * cached_input + usage.completion * self.output
+        return parts / MILLION
+
+
+@dataclass(frozen=True, slots=True)
+class Price(Rate):
+    """A model's standard rate, and those of other tiers of service, by the origin's name."""
+
+    service_tiers: Mapping[str, Rate] = field(default_factory=dict)
+
+    def rate(self, service_tier: str) -> Rate:
+        """The rate of a tier; the standard one where it has none of its own."""
+        return self.service_tiers.get(service_tier, self)
 
 
 class Prices:
@@ -52,12 +81,12 @@ class Prices:
             self._memo[model] = self._find(model)
         return self._memo[model]
 
-    def saved_usd(self, model: str, usage: Usage | None) -> float | None:
-        """What these tokens would have cost; None without a count or a price."""
+    def usd(self, model: str, usage: Usage | None) -> float | None:
+        """What these tokens cost, or would have; None without a count or a price."""
         price = self.price(model)
         if usage is None or price is None:
             return None
-        return (usage.prompt * price.input + usage.completion * price.output) / MILLION
+        return price.rate(usage.service_tier).usd(usage)
 
     def _find(self, model: str) -> Price | None:
         names = (model, _DATE.sub("", model))

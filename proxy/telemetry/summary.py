@@ -6,11 +6,16 @@ All of it is read from the series that `/metrics` serves, so that the two cannot
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from proxy.core.auditing import Rate
 from proxy.core.model import Result
-from proxy.telemetry.series import CREATED, Family, Labels
+from proxy.core.spending import Part
+from proxy.telemetry.series import CREATED, WORKER, Family, Labels
 
 Samples = Sequence[tuple[Labels, float]]
 Counts = dict[str, int]
+
+USD_DIGITS = 6
+"""After the point: a token of the cheapest model costs less, and a thousand of them do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,21 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """Dollars saved, and what saving them cost.
+
+    Attributes:
+        saved_usd: What the tokens from the cache would have cost.
+        spent_usd: By part, what the cache's own calls cost.
+        net_usd: The one without the other; below 0 where the cache costs more than it saves.
+    """
+
+    saved_usd: float
+    spent_usd: dict[str, float]
+    net_usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """Answers that wait for the shared tier, and what became of those that waited."""
 
@@ -53,13 +73,44 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Reembedding:
+    """A change of embedder under way: entries that lack a new vector, and that were given one."""
+
+    left: int
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class WrongHits:
+    """How many hits of a namespace were wrong, of those that were compared with a fresh answer.
+
+    Attributes:
+        namespace: Its name, for all tenants; "" is that of requests that name none.
+        audited: Hits compared.
+        wrong: Of those, the ones that said something else.
+        rate: Their share; None where nothing was compared.
+        low, high: Between which the true share is, at 95 % each (Clopper-Pearson).
+    """
+
+    namespace: str
+    audited: int
+    wrong: int
+    rate: float | None
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What has happened since the start.
 
     Attributes:
         since: When counting began, seconds since the epoch; None when nobody says.
         saved_usd: What the saved tokens would have cost.
+        cost: The same, net of what the cache itself spends.
+        wrong_hits: By namespace, where hits are audited.
         entries: By tier, those of which a process knows the number.
+        reembedding: How far a change of embedder is; None where none is under way.
         degraded: Parts of the cache that requests go past, each with the workers where it is so;
             "" is a process that is alone.
         workers: How many answered; None when there is one process.
@@ -69,8 +120,11 @@ class Summary:
     requests: Requests
     tokens: Tokens
     saved_usd: float
+    cost: Cost
+    wrong_hits: tuple[WrongHits, ...]
     entries: Counts
     backlog: Backlog
+    reembedding: Reembedding | None
     degraded: dict[str, list[str]]
     workers: int | None
 
@@ -86,7 +140,9 @@ def summary(families: Iterable[Family]) -> Summary:
         since=min(series.created(), default=None),
         requests=_requests(series.of("reprise_requests_total")),
         tokens=_tokens(series.of("reprise_tokens_total")),
-        saved_usd=round(series.total("reprise_saved_usd_total"), 6),
+        saved_usd=round(series.total("reprise_saved_usd_total"), USD_DIGITS),
+        cost=_cost(series),
+        wrong_hits=_wrong_hits(series),
         entries=_by("tier", _largest(series.of("reprise_tier_entries"))),
         backlog=Backlog(
             entries=int(series.total("reprise_backlog_entries")),
@@ -94,6 +150,7 @@ def summary(families: Iterable[Family]) -> Summary:
             drained=int(series.total("reprise_backlog_drained_total")),
             dropped=_by("cause", series.of("reprise_backlog_dropped_total")),
         ),
+        reembedding=_reembedding(series),
         degraded=_degraded(series.of("reprise_breaker_open")),
         workers=next((int(value) for _, value in series.of("reprise_workers")), None),
     )
@@ -118,6 +175,14 @@ class _Series:
         for name, samples in self._samples.items():
             if name.startswith("reprise_") and name.endswith(CREATED):
                 yield from (value for _, value in samples)
+
+
+def _reembedding(series: _Series) -> Reembedding | None:
+    left = series.of("reprise_reembedding_left")
+    if not left:
+        return None
+    done = series.total("reprise_reembedding_done_total")
+    return Reembedding(int(sum(value for _, value in left)), int(done))
 
 
 def _by(label: str, samples: Samples) -> Counts:
@@ -146,6 +211,48 @@ def _tokens(samples: Samples) -> Tokens:
     prompt, completion = (counted.get((kind, "cache"), 0) for kind in ("prompt", "completion"))
     origin = sum(value for (_, source), value in counted.items() if source == "origin")
     return Tokens(prompt + completion, prompt, completion, origin)
+
+
+def _cost(series: _Series) -> Cost:
+    saved = series.total("reprise_saved_usd_total")
+    spent = {part.value: 0.0 for part in Part}
+    for labels, value in series.of("reprise_spent_usd_total"):
+        spent[labels["part"]] += value
+    return Cost(
+        saved_usd=round(saved, USD_DIGITS),
+        spent_usd={part: round(usd, USD_DIGITS) for part, usd in spent.items()},
+        net_usd=round(saved - sum(spent.values()), USD_DIGITS),
+    )
+
+
+def _wrong_hits(series: _Series) -> tuple[WrongHits, ...]:
+    """Of several workers the one's that has compared most.
+
+    They begin with the same labels, so that a sum would count these more than once.
+    """
+    wrong = {_where(labels): int(value) for labels, value in series.of("reprise_audit_wrong")}
+    most: dict[str, tuple[int, int]] = {}
+    for labels, value in series.of("reprise_audit_compared"):
+        counted = int(value), wrong.get(_where(labels), 0)
+        most[labels["namespace"]] = max(most.get(labels["namespace"], (0, 0)), counted)
+    return tuple(_rated(name, *most[name]) for name in sorted(most))
+
+
+def _where(labels: Labels) -> tuple[str, str]:
+    return labels["namespace"], labels.get(WORKER, "")
+
+
+def _rated(namespace: str, audited: int, wrong: int) -> WrongHits:
+    rate = Rate(wrong, audited)
+    estimate = rate.estimate
+    return WrongHits(
+        namespace,
+        audited,
+        wrong,
+        None if estimate is None else round(estimate, 6),
+        round(rate.low, 6),
+        round(rate.high, 6),
+    )
 
 
 def _largest(samples: Samples) -> Samples:

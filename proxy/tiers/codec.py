@@ -82,6 +82,19 @@ def decode(data: bytes) -> Entry:
         raise CodecError(f"entry cannot be read: {error!r}") from error
 
 
+def question_of(data: bytes) -> str:
+    """The question of an entry's bytes, whose checksum and payload are not read; "" of no entry's.
+
+    For whoever looks through many: it costs a twentieth of `decode`.
+    """
+    try:
+        *_, head_bytes = _PREFIX.unpack_from(data)
+        at = _PREFIX.size + _TIMES.size
+        return str(orjson.loads(memoryview(data)[at : at + head_bytes])["question"])
+    except _UNREADABLE:
+        return ""
+
+
 def _digest(head_bytes: int, rest: bytes | memoryview) -> bytes:
     state = sha256(_PREFIX.pack(MAGIC, VERSION, b"", head_bytes))
     state.update(rest)
@@ -101,6 +114,8 @@ def _head(entry: Entry, payload_bytes: int, *, is_deflated: bool) -> dict[str, A
         "tags": entry.tags,
         "embedder": entry.embedder,
         "usage": usage and (usage.prompt, usage.completion, usage.estimated),
+        # Apart, so that a program which does not know it can read the rest.
+        "billed": usage and (usage.cached, usage.service_tier),
         "finish": answer.finish,
         "dimension": None if entry.vector is None else len(entry.vector),
         "body": len(answer.body),
@@ -126,7 +141,7 @@ def _entry(data: bytes, at: int, head_bytes: int) -> Entry:
         answer=Answer(
             body=body,
             frames=tuple(frames),
-            usage=None if head["usage"] is None else Usage(*head["usage"]),
+            usage=_usage(head),
             finish=tuple(head["finish"]),
         ),
         created_at=created_at,
@@ -136,6 +151,13 @@ def _entry(data: bytes, at: int, head_bytes: int) -> Entry:
         vector=vector,
         embedder=head["embedder"],
     )
+
+
+def _usage(head: dict[str, Any]) -> Usage | None:
+    """The tokens; entries of an earlier version do not say how they were billed."""
+    if head["usage"] is None:
+        return None
+    return Usage(*head["usage"], *(head.get("billed") or ()))
 
 
 def _payload(packed: bytes, size: int, *, is_deflated: bool) -> bytes:

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from proxy.core.changes import Added, Removed
-from proxy.core.model import Candidate, Vector
+from proxy.core.changes import Added, Change, Forgotten
+from proxy.core.model import Candidate, Neighbour, Vector
 from proxy.tiers.faissrows import Rows, encode, signs_of
 from proxy.tiers.faissscope import ScopeSlots, Slots
 from proxy.tiers.snapshot import Block, Codes
@@ -98,10 +98,20 @@ class Index:
         """The k of these entries that are nearest, best first, by their cosines."""
         return self._rows.rank(slots, vector, k, now)
 
+    def near(
+        self, first: int, end: int, vector: Vector, at_least: float, now: float
+    ) -> Sequence[Neighbour]:
+        """The entries in a range of slots, of any scope, that are at least this similar."""
+        rows = self._rows
+        return [
+            Neighbour(rows.id(slot), rows.scopes[slot].id, min(1.0, cosine), rows.question(slot))
+            for slot, cosine in rows.near(first, end, vector, at_least, now)
+        ]
+
     # Changing.
 
-    def codes(self, items: Sequence[Added | Removed]) -> list[Code | None]:
-        """Each item's vector as it is kept; None for removals, and for strange vectors.
+    def codes(self, items: Sequence[Change]) -> list[Code | None]:
+        """Each item's vector as it is kept; None for what adds nothing, and for strange vectors.
 
         Strange is: of another embedder or dimension, or not of unit length, so that its dot would
         be no cosine.
@@ -129,11 +139,13 @@ class Index:
         """Let this many changes follow. Searches may go on meanwhile."""
         self._rows.make_room(entries)
 
-    def change(self, item: Added | Removed, code: Code | None, now: float) -> None:
+    def change(self, item: Change, code: Code | None, now: float) -> None:
         """Apply one change; room must have been made. Applying it twice is applying it once."""
+        if isinstance(item, Forgotten):
+            return
         if (slot := self._rows.slot_of(item.id)) is not None:
             self._remove(slot)
-        if isinstance(item, Removed):
+        if not isinstance(item, Added):
             return
         if code is None:
             self._counts.ignored += 1

@@ -130,6 +130,16 @@ class Rows:
             for score, slot in sorted(best, reverse=True)[:k]
         ]
 
+    def near(
+        self, first: int, end: int, vector: Vector, at_least: float, now: float
+    ) -> list[tuple[int, float]]:
+        """Slots in a range whose cosine with the vector is at least that, and the cosine."""
+        slots = self.held(first, end)
+        slots = slots[self._kept[slots] > now]
+        cosines = self.codes(slots).view("<f2").astype(np.float32) @ vector
+        found = np.flatnonzero(cosines >= at_least)
+        return list(zip(slots[found].tolist(), cosines[found].tolist(), strict=True))
+
     def make_room(self, rows: int) -> None:
         """Let this many `add`s follow. Searches may go on: it copies, and takes nothing away."""
         needed = self.used + rows

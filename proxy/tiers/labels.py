@@ -2,7 +2,8 @@
 
 Rules of the file: SQLite is touched on its own thread only, so the event loop never waits for a
 disk; the file is made by the first write, so that who learns nothing keeps nothing; what is beyond
-the bounds goes, the oldest first.
+the bounds goes, the oldest first. What teaches nothing is in a table of its own: near misses are
+many, and must not push out what proves hits.
 
 A label lost in a power cut is learned again. A mark is somebody's complaint, so it is synced.
 """
@@ -12,16 +13,18 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from proxy.core.labels import LABELS, MARKS, Kept, Mark
+from proxy.core.labels import LABELS, MARKS, Kept, Kind, Mark, Sample
 from proxy.core.trusting import Lesson, Rule
 from proxy.errors import TierError
 
 T = TypeVar("T")
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 SLACK: Final = 500
 """Rows over a bound before the oldest go: one round of deleting for so many."""
@@ -31,19 +34,36 @@ BUSY_S: Final = 1.0
 
 _COLUMNS: Final = (
     "tenant, namespace, model, stands, scorer, max_error, at, "
-    "entry, score, correct, drawn, proposed"
+    "entry, score, correct, drawn, proposed, kind, clear, share, similarity, age"
 )
 
-_SCHEMA: Final = (
-    """CREATE TABLE labels (
-        row INTEGER PRIMARY KEY, tenant TEXT NOT NULL, namespace TEXT NOT NULL, model TEXT NOT NULL,
-        stands INTEGER NOT NULL, scorer TEXT NOT NULL, max_error REAL NOT NULL, at REAL NOT NULL,
-        entry TEXT NOT NULL, score REAL NOT NULL, correct INTEGER NOT NULL, drawn INTEGER NOT NULL,
-        proposed TEXT NOT NULL)""",
-    """CREATE TABLE marks (
-        row INTEGER PRIMARY KEY, scope TEXT NOT NULL, pair TEXT NOT NULL, at REAL NOT NULL,
-        UNIQUE (scope, pair))""",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
+_LABELS: Final = """(
+    row INTEGER PRIMARY KEY, tenant TEXT NOT NULL, namespace TEXT NOT NULL, model TEXT NOT NULL,
+    stands INTEGER NOT NULL, scorer TEXT NOT NULL, max_error REAL NOT NULL, at REAL NOT NULL,
+    entry TEXT NOT NULL, score REAL NOT NULL, correct INTEGER NOT NULL, drawn INTEGER NOT NULL,
+    proposed TEXT NOT NULL)"""
+
+_SAMPLE: Final = ("kind TEXT", "clear INTEGER", "share REAL", "similarity REAL", "age REAL")
+
+_MIGRATIONS: Final = (
+    (
+        f"CREATE TABLE labels {_LABELS}",
+        """CREATE TABLE marks (
+            row INTEGER PRIMARY KEY, scope TEXT NOT NULL, pair TEXT NOT NULL, at REAL NOT NULL,
+            UNIQUE (scope, pair))""",
+    ),
+    (
+        f"CREATE TABLE passed {_LABELS}",
+        *(f"ALTER TABLE labels ADD COLUMN {column}" for column in _SAMPLE),
+        *(f"ALTER TABLE passed ADD COLUMN {column}" for column in _SAMPLE),
+    ),
+)
+"""What makes each version of the one before; the first of nothing."""
+
+_PLACES: Final = ", ".join("?" * len(_COLUMNS.split(",")))
+_NO_SAMPLE: Final = (None,) * len(_SAMPLE)
+_COLUMNS_OF_1: Final = _COLUMNS.replace(
+    "kind, clear, share, similarity, age", ", ".join(["NULL"] * len(_SAMPLE))
 )
 
 
@@ -52,14 +72,14 @@ class LabelFile:
 
     Args:
         path: The file; made by the first write, with its directory, for this user alone.
-        labels: Labels kept.
+        labels: Labels kept; and as many comparisons that teach nothing.
         marks: Marked pairs kept.
     """
 
     def __init__(self, path: Path, *, labels: int = LABELS, marks: int = MARKS) -> None:
         self._path = path
-        self._bounds = {"labels": labels, "marks": marks}
-        self._over = {"labels": 0, "marks": 0}
+        self._bounds = {"labels": labels, "passed": labels, "marks": marks}
+        self._over = dict.fromkeys(self._bounds, 0)
         self._thread: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
 
@@ -70,6 +90,13 @@ class LabelFile:
             TierError: It cannot be read, is no database, or is of a newer schema.
         """
         return await self._submit(self._load)
+
+    async def compared(self) -> Sequence[Kept]:
+        """All comparisons that are kept, the oldest first; where there is no file, none.
+
+        The file is left as it is, of whatever version it is. Raises TierError.
+        """
+        return await self._submit(self._compared)
 
     async def add(self, kept: Kept) -> None:
         """Keep one more. Raises TierError."""
@@ -117,19 +144,40 @@ class LabelFile:
         if not self._path.exists():
             return [], []
         database = self._opened()
-        labels = database.execute(
-            f"SELECT {_COLUMNS} FROM labels ORDER BY row DESC LIMIT ?",  # noqa: S608 - ours
-            (self._bounds["labels"],),
-        ).fetchall()
+        labels = self._newest(database, "labels")
         marks = database.execute(
             "SELECT scope, pair, at FROM marks ORDER BY row DESC LIMIT ?", (self._bounds["marks"],)
         ).fetchall()
-        return [_kept(*row) for row in reversed(labels)], [Mark(*row) for row in reversed(marks)]
+        return labels, [Mark(*row) for row in reversed(marks)]
+
+    def _newest(
+        self, database: sqlite3.Connection, table: str, columns: str = _COLUMNS
+    ) -> list[Kept]:
+        rows = database.execute(
+            f"SELECT {columns} FROM {table} ORDER BY row DESC LIMIT ?",  # noqa: S608 - ours
+            (self._bounds[table],),
+        ).fetchall()
+        return [_kept(*row) for row in reversed(rows)]
+
+    def _compared(self) -> list[Kept]:
+        if not self._path.exists():
+            return []
+        uri = f"{self._path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_S)) as database:
+            match _version(database):
+                case 1:
+                    return self._newest(database, "labels", _COLUMNS_OF_1)
+                case version if version == SCHEMA_VERSION:
+                    found = [*self._newest(database, "labels"), *self._newest(database, "passed")]
+                    return sorted(found, key=lambda kept: kept.at)
+                case version:
+                    raise _unknown(version)
 
     def _add(self, kept: Kept) -> None:
-        lesson = kept.lesson
+        lesson, sample = kept.lesson, kept.sample
+        table = "labels" if kept.teaches else "passed"
         self._opened().execute(
-            f"INSERT INTO labels ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - ours
+            f"INSERT INTO {table} ({_COLUMNS}) VALUES ({_PLACES})",  # noqa: S608 - ours
             (
                 kept.tenant,
                 kept.namespace,
@@ -143,9 +191,10 @@ class LabelFile:
                 lesson.right,
                 lesson.drawn,
                 " ".join(sorted(lesson.proposed)),
+                *(_NO_SAMPLE if sample is None else astuple(sample)),
             ),
         )
-        self._trim("labels")
+        self._trim(table)
 
     def _mark(self, mark: Mark) -> None:
         database = self._opened()
@@ -174,16 +223,21 @@ class LabelFile:
 def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
-    version = _version(database)
-    if version == 0:
+    if _version(database) < SCHEMA_VERSION:
         database.execute("BEGIN IMMEDIATE")
-        if _version(database) == 0:  # else another process has made it meanwhile
-            for statement in _SCHEMA:
+        # Read again: another process may have made it meanwhile.
+        for statements in _MIGRATIONS[_version(database) :]:
+            for statement in statements:
                 database.execute(statement)
-        version = _version(database)
+        if _version(database) < SCHEMA_VERSION:
+            database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         database.execute("COMMIT")
-    if version != SCHEMA_VERSION:
-        raise TierError(f"labels: the file has schema {version}, this program {SCHEMA_VERSION}")
+    if (version := _version(database)) != SCHEMA_VERSION:
+        raise _unknown(version)
+
+
+def _unknown(version: int) -> TierError:
+    return TierError(f"labels: the file has schema {version}, this program {SCHEMA_VERSION}")
 
 
 def _version(database: sqlite3.Connection) -> int:
@@ -192,10 +246,18 @@ def _version(database: sqlite3.Connection) -> int:
 
 def _kept(*row: Any) -> Kept:  # noqa: ANN401 - a row of `_COLUMNS`
     tenant, namespace, model, stands, scorer, max_error, at, *learned = row
-    entry, score, correct, drawn, proposed = learned
+    entry, score, correct, drawn, proposed, *about = learned
     rules = frozenset(rule for rule in Rule if rule in proposed.split())
     lesson = Lesson(entry, score, bool(correct), bool(drawn), rules)
-    return Kept(tenant, namespace, model, bool(stands), lesson, scorer, max_error, at)
+    return Kept(
+        tenant, namespace, model, bool(stands), lesson, scorer, max_error, at, _sample(*about)
+    )
+
+
+def _sample(kind: Any, clear: Any, share: Any, similarity: Any, age: Any) -> Sample | None:  # noqa: ANN401 - a row's end
+    if kind is None:
+        return None
+    return Sample(Kind(kind), bool(clear), share, similarity, age)
 
 
 def _mapped(work: Callable[..., T], *args: object) -> T:

@@ -1,13 +1,15 @@
 """The shared tier on Redis: for several replicas.
 
-Every write is one Lua script, so entry, indexes and log record change together or not at all; a
-read is one GET. Keys, of which `redislink.Group` has the names::
+Every write is one Lua script, so entry, indexes and log record change together or not at all, and
+so is a read, which asks whether the entry's namespace was purged. Keys, of which `redislink.Group`
+has the names::
 
     <prefix>:{0}:e:<id>    the entry's bytes; expires by itself
     <prefix>:{0}:about     hash: id -> what a selector asks about it
     <prefix>:{0}:kept      sorted set: id by `kept_until`; `expire` follows it
     <prefix>:{0}:vectors   sorted set, all scores 0: ids that have a vector, to be paged by id
     <prefix>:{0}:log       stream: the change log
+    <prefix>:{0}:purges    hash: the number of each namespace's last purge
     <prefix>:{0}:l:<id>    hash: who may ask the origin for it
 
 A cluster has them sixteen times, `{0}` to `{15}`. Whoever adds to a log publishes
@@ -19,18 +21,20 @@ and log have none. What a crash of the server costs is its own persistence's bus
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import orjson
 
 from proxy.core.changes import Changes, Selector
-from proxy.core.model import Answer, Entry, Lease
+from proxy.core.model import Entry, Lease
 from proxy.ports import Clock
-from proxy.tiers import OnEvent
+from proxy.tiers import OnEvent, selectors
 from proxy.tiers.codec import INLINE, CodecError, decode, encode
 from proxy.tiers.redislink import Group, Groups, RedisLink, mapped
 from proxy.tiers.redislog import RedisLog
-from proxy.tiers.redisscripts import EXPIRE, PURGE, PUT
+from proxy.tiers.redispurges import Purges, RedisPurges, described
+from proxy.tiers.redisscripts import EXPIRE, FORGET, PURGE, PUT
 
 PAGE: Final = 256
 """Entries a script removes: the server does nothing else meanwhile."""
@@ -40,7 +44,7 @@ LAST_MS: Final = 253_402_300_799_000
 
 
 class RedisTier:
-    """A `SharedTier` on Redis.
+    """A `SharedTier` on Redis, and its `Namespaces`.
 
     Args:
         link: The way to Redis; started and closed with the tier.
@@ -67,20 +71,28 @@ class RedisTier:
         self._groups = Groups(prefix, link.groups)
         self._told = (link.name, self._groups.log_channel)
         self._log = RedisLog(link, self._groups, self._decode)
+        self._purges = RedisPurges(link, self._groups, self._told)
 
     async def start(self) -> None:
         """Connect, or prove that Redis answers. Raises TierError when it does not."""
         await self._link.start()
+        await self._purges.learn()
 
     async def close(self) -> None:
         """Close all connections; a tier never started is a no-op."""
         await self._link.close()
 
     async def get(self, scope: str, key: str) -> Entry | None:
-        """The entry of this key if it is in this scope and not past `kept_until`."""
-        name = self._groups.of(key).entry(key)
-        entry = await self._decode(key, await self._link.ask(name, "GET", name))
-        return entry if entry is not None and entry.scope == scope else None
+        """The entry of this key if it is in this scope, not past `kept_until`, and not purged."""
+        group = self._groups.of(key)
+        found = await self._purges.read(group, key)
+        if found is None:
+            return None
+        data, generation = found
+        entry = await self._decode(key, data)
+        if entry is None or entry.scope != scope:
+            return None
+        return replace(entry, generation=generation)
 
     async def put(self, entry: Entry, lease: Lease | None = None) -> bool:
         """Store and log it in one script; False when somebody else has had the lease since.
@@ -91,6 +103,17 @@ class RedisTier:
         """
         if lease is not None and lease.entry_id != entry.id:
             raise ValueError("the lease is for another key")
+        return await self._put(entry, lease)
+
+    async def restore(self, entry: Entry) -> bool:
+        """The same, unless an answer that is as new or newer is there."""
+        return await self._put(entry, None, "newer")
+
+    async def replace(self, entry: Entry) -> bool:
+        """The same, if the answer that is there is this one, however it is described."""
+        return await self._put(entry, None, "same")
+
+    async def _put(self, entry: Entry, lease: Lease | None, condition: str = "") -> bool:
         is_small = entry.answer.size <= INLINE
         data = encode(entry) if is_small else await asyncio.to_thread(encode, entry)
         expiry = entry.kept_until * 1000
@@ -101,6 +124,7 @@ class RedisTier:
                 group.entry(entry.id),
                 *_indexes(group),
                 group.lease(lease.key if lease else entry.id),
+                group.purges,
             ],
             entry.id,
             data,
@@ -111,16 +135,22 @@ class RedisTier:
             self._log_records,
             *self._told,
             lease.token if lease is not None else "",
+            condition,
+            entry.created_at,
+            "" if entry.generation is None else entry.generation,
         )
         return bool(is_stored)
 
     async def purge(self, selector: Selector, *, dry_run: bool = False) -> Sequence[str]:
         """Delete and log what the selector means; an entry refreshed under it stays."""
         purged: dict[str, None] = {}  # a scan may show an entry twice
-        for group in self._groups:
+        if not dry_run:
+            await self._tell(selector)
+        for group in self._groups if selector.like is None else ():
+            purges = await self._purges.of(group)
             async for page in self._pages(group, selector):
                 with mapped():
-                    meant = [pair for pair in page if selector.matches(selectable(*pair))]
+                    meant = [pair for pair in page if is_meant(selector, purges, *pair)]
                 for at in range(0, len(meant), PAGE):
                     pairs = meant[at : at + PAGE]
                     ids = [entry_id for entry_id, _ in pairs]
@@ -133,6 +163,23 @@ class RedisTier:
                         )
                     purged.update(dict.fromkeys(entry_id.decode() for entry_id in ids))
         return list(purged)
+
+    async def _tell(self, selector: Selector) -> None:
+        """Log what is forgotten, before any of it is: in one group's log, as all are read."""
+        [log, *_] = [group.log for group in self._groups]
+        ids = selector.ids
+        for at in range(0, max(1, len(ids)), PAGE):
+            told = selectors.written(replace(selector, ids=ids[at : at + PAGE]))
+            await self._link.run(FORGET, [log], *self._told, told)
+
+    @property
+    def newest(self) -> int:
+        """The newest purge of a namespace that this process knows of; 0 for none."""
+        return self._purges.newest
+
+    async def forget(self, namespace: str, tenant: str) -> int:
+        """Forget a whole namespace, by one number in every group."""
+        return await self._purges.purge(namespace, tenant)
 
     async def _pages(
         self, group: Group, selector: Selector
@@ -156,7 +203,7 @@ class RedisTier:
             yield list(page.items())
 
     async def expire(self, now: float) -> int:
-        """Remove from indexes and log what Redis has expired or `now` says it will; trim."""
+        """Remove from indexes and log what has expired or was purged with its namespace; trim."""
         expired = 0
         for group in self._groups:
             while ids := await self._link.ask(
@@ -164,12 +211,15 @@ class RedisTier:
             ):
                 keys = [*_indexes(group), *_entries(group, ids)]
                 expired += int(await self._link.run(EXPIRE, keys, *self._told, now, *ids))
+            expired += await self._purges.sweep(group, _indexes(group), now)
             await self._link.ask(group.log, "XTRIM", group.log, "MAXLEN", self._log_records)
         return expired
 
     async def changes(self, after: str | None, limit: int) -> Changes:
         """The log after a position, at most `limit` records or entries at once."""
-        return await self._log.changes(after, max(1, limit))
+        changes = await self._log.changes(after, max(1, limit))
+        await self._purges.learn()
+        return changes
 
     async def _decode(self, key: str, data: bytes | None) -> Entry | None:
         """The entry if it is whole, this key's, and still kept; the next put mends another."""
@@ -196,24 +246,17 @@ def _entries(group: Group, ids: Sequence[bytes]) -> list[str]:
 
 
 def _about(entry: Entry) -> bytes:
-    return orjson.dumps(
+    """Without its end: the script that stores it adds the generation."""
+    told = orjson.dumps(
         [entry.scope, entry.tenant, entry.namespace, entry.model, entry.created_at, entry.tags]
     )
+    return told[:-1]
 
 
-def selectable(entry_id: bytes, about: bytes) -> Entry:
-    """What a selector looks at, so that `Selector.matches` is the only reading of it."""
-    scope, tenant, namespace, model, created_at, tags = orjson.loads(about)
-    return Entry(
-        id=entry_id.decode(),
-        scope=scope,
-        tenant=tenant,
-        namespace=namespace,
-        model=model,
-        question="",
-        answer=Answer(b""),
-        created_at=created_at,
-        expires_at=0.0,
-        kept_until=0.0,
-        tags=tuple(tags),
-    )
+def is_meant(selector: Selector, purges: Purges, entry_id: bytes, about: bytes) -> bool:
+    """Whether an entry is there, as no purge means it, and is one that a selector means.
+
+    `Selector.matches` is the only reading of its description.
+    """
+    entry = described(entry_id, about)
+    return selector.matches(entry) and not purges.mean(entry)

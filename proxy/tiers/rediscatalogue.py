@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.core.cataloguing import Description, Page, described
+from proxy.core.cataloguing import Description, Page, described, mentions
 from proxy.core.changes import Selector
 from proxy.ports import Clock
-from proxy.tiers.codec import CodecError, decode
-from proxy.tiers.redis import selectable
+from proxy.tiers.codec import CodecError, decode, question_of
+from proxy.tiers.redis import is_meant
 from proxy.tiers.redislink import Group, Groups, RedisLink, mapped
+from proxy.tiers.redispurges import Purges, RedisPurges
 from proxy.tiers.redisscripts import PAGE
 
 SCAN: Final = 500
@@ -27,6 +28,12 @@ AT_ONCE: Final = 50
 
 LOOKS: Final = 100
 """Scripts for one page: where little is meant, it ends with less than was asked for."""
+
+LOOKS_INSIDE: Final = 10
+"""The same where entries are fetched to look for a text in them."""
+
+Row = tuple[bytes, bytes, bytes]
+"""Of an entry: id, `kept_until`, and what a selector asks about it."""
 
 _CURSOR: Final = re.compile(r"(\d{1,3}):(inf|[0-9.e+]{1,30}|):(.{0,512})", re.DOTALL)
 
@@ -56,22 +63,27 @@ class RedisCatalogue:
         self._link = link
         self._clock = clock
         self._groups = tuple(Groups(prefix, link.groups))
-        self._group_of = Groups(prefix, link.groups).of
+        groups = Groups(prefix, link.groups)
+        self._group_of = groups.of
+        self._purges = RedisPurges(link, groups, (link.name, groups.log_channel))
 
-    async def page(self, selector: Selector, cursor: str | None, limit: int) -> Page | None:
+    async def page(
+        self, selector: Selector, cursor: str | None, limit: int, *, text: str | None = None
+    ) -> Page | None:
         """The entries that are meant, those that expire first first, group by group."""
         at = self._parsed(cursor)
         if at is None:
             return None
         items: list[Description] = []
-        for _ in range(LOOKS):
+        for _ in range(LOOKS if text is None else LOOKS_INSIDE):
             group = self._groups[at.group]
             rows = await self._rows(group, at)
-            meant = [row for row in rows if _is_meant(selector, row)]
-            taken = meant[: limit - len(items)]
-            items += await self._descriptions(group, [row[0] for row in taken])
-            if len(taken) < len(meant):
-                at = _after(at, taken[-1])
+            purges = await self._purges.of(group)
+            meant = [row for row in rows if _is_meant(selector, purges, row)]
+            found, looked = await self._described(group, meant, limit - len(items), text)
+            items += found
+            if looked < len(meant):
+                at = _after(at, meant[looked - 1])
             elif len(rows) == SCAN:
                 at = _after(at, rows[-1])
             elif at.group + 1 < len(self._groups):
@@ -90,45 +102,59 @@ class RedisCatalogue:
             return None
         return _At(int(found[1]), found[2], found[3])
 
-    async def _rows(self, group: Group, at: _At) -> list[tuple[bytes, bytes, bytes]]:
+    async def _rows(self, group: Group, at: _At) -> list[Row]:
         """Id, `kept_until` and description of the next entries."""
         keys = [group.kept, group.about]
         flat = await self._link.run(PAGE, keys, at.kept_until, at.entry_id, SCAN)
         return list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
 
-    async def _descriptions(self, group: Group, ids: Sequence[bytes]) -> list[Description]:
+    async def _described(
+        self, group: Group, rows: Sequence[Row], limit: int, text: str | None
+    ) -> tuple[list[Description], int]:
+        """At most `limit` that have the text in their question, and in how many rows they were."""
         found: list[Description] = []
-        for start in range(0, len(ids), AT_ONCE):
-            keys = [group.entry(entry_id.decode()) for entry_id in ids[start : start + AT_ONCE]]
+        looked = 0
+        while looked < len(rows) and len(found) < limit:
+            most = AT_ONCE if text is not None else min(AT_ONCE, limit - len(found))
+            ids = [row[0].decode() for row in rows[looked : looked + most]]
+            keys = [group.entry(entry_id) for entry_id in ids]
             data = await self._link.ask(keys[0], "MGET", *keys)
-            found += await asyncio.to_thread(_read, data, self._clock())  # some take a millisecond
-        return found
+            # In a thread, since some take a millisecond.
+            read = await asyncio.to_thread(_read, data, self._clock(), text)
+            taken = read[: limit - len(found)]
+            found += taken
+            looked += len(ids) if len(taken) == len(read) else ids.index(taken[-1].id) + 1
+        return found, looked
 
     async def find(self, entry_id: str) -> Description | None:
         """What is said of one entry; None when it is not there."""
         group = self._group_of(entry_id)
-        return next(iter(await self._descriptions(group, [entry_id.encode()])), None)
+        found = await self._purges.read(group, entry_id)
+        items = _read([found and found[0]], self._clock())
+        return items[0] if items else None
 
     async def count(self) -> int:
-        """How many entries there are, with those that are past their time and not yet removed."""
+        """How many entries there are, with those past their time or purged and not yet removed."""
         asked = [(group.about, "HLEN", group.about) for group in self._groups]
         return sum(await self._link.ask_each("hlen", asked))
 
 
-def _after(at: _At, row: tuple[bytes, bytes, bytes]) -> _At:
+def _after(at: _At, row: Row) -> _At:
     return _At(at.group, row[1].decode(), row[0].decode())
 
 
-def _is_meant(selector: Selector, row: tuple[bytes, bytes, bytes]) -> bool:
+def _is_meant(selector: Selector, purges: Purges, row: Row) -> bool:
     entry_id, _, about = row
     with mapped():
-        return bool(about) and selector.matches(selectable(entry_id, about))
+        return bool(about) and is_meant(selector, purges, entry_id, about)
 
 
-def _read(found: Sequence[bytes | None], now: float) -> list[Description]:
-    """Those that are there, whole, and still kept."""
+def _read(found: Sequence[bytes | None], now: float, text: str | None = None) -> list[Description]:
+    """Those that are there, whole, still kept, and have the text in their question."""
     items = []
     for data in found:
+        if data is not None and text is not None and not mentions(question_of(data), text):
+            continue
         try:
             entry = None if data is None else decode(data)
         except CodecError:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, TryAgainError
 
 from proxy.config.redisurl import scheme_of
 from proxy.errors import TierError
@@ -53,6 +53,7 @@ class Group:
         kept: Sorted set: id by `kept_until`.
         vectors: Sorted set, all scores 0: ids that have a vector, to be paged by id.
         log: Stream: the change log.
+        purges: Hash: the number of each namespace's last purge.
     """
 
     prefix: str
@@ -60,9 +61,10 @@ class Group:
     kept: str = field(init=False)
     vectors: str = field(init=False)
     log: str = field(init=False)
+    purges: str = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("about", "kept", "vectors", "log"):
+        for name in ("about", "kept", "vectors", "log", "purges"):
             object.__setattr__(self, name, self.prefix + name)
 
     def entry(self, entry_id: str) -> str:
@@ -233,11 +235,17 @@ class RedisLink:
                 timed(name.lower(), perf_counter() - began)
 
 
+class SplitError(TierError):
+    """The keys of one command are on two masters: their slot is just moving."""
+
+
 @contextmanager
 def mapped() -> Iterator[None]:
     """Faults of Redis, and of what it holds, as a TierError."""
     try:
         yield
+    except TryAgainError as error:
+        raise SplitError(f"redis: {error}") from error
     except (RedisError, OSError, ValueError) as error:  # ValueError: a URL or a value that is none
         raise TierError(f"redis: {error}") from error
 

@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from proxy.core.changes import Added, Changes, Removed
+from proxy.core.changes import Added, Change, Changes, Forgotten, Removed
 from proxy.core.model import Entry
+from proxy.tiers import selectors
 from proxy.tiers.rediscluster import together
 from proxy.tiers.redislink import Group, Groups, RedisLink
 from proxy.tiers.redisscripts import HEAD
@@ -42,7 +43,7 @@ class _At:
 class _Stretch:
     """What a read of one group gave: the changes, where it ended, and whether there is more."""
 
-    items: Sequence[Added | Removed]
+    items: Sequence[Change]
     at: _At
     more: bool
 
@@ -73,7 +74,7 @@ class RedisLog:
         if where is None or is_reset:
             where = [_At(head, "") for head in await self._heads()]
             records = [[] for _ in where]
-        items: list[Added | Removed] = []
+        items: list[Change] = []
         more = False
         for number, (group, at, found) in enumerate(zip(self._groups, where, records, strict=True)):
             stretch = await self._stretch(group, at, found or [], limit - len(items))
@@ -128,7 +129,7 @@ class RedisLog:
         taken = records[:limit]
         ids = [fields[b"id"] for _, fields in taken if fields[b"op"] == b"+"]
         added = await self._added(group, ids)
-        items: list[Added | Removed] = []
+        items: list[Change] = []
         for _, fields in taken:
             item = self._change(fields, added)
             items += [item] if item else []
@@ -136,10 +137,11 @@ class RedisLog:
 
     def _change(
         self, fields: dict[bytes, bytes], added: dict[bytes, Added | None]
-    ) -> Added | Removed | None:
+    ) -> Change | None:
         if fields[b"op"] == b"-":
-            is_invalidated = fields.get(b"why") == b"invalidated"
-            return Removed(fields[b"id"].decode(), is_invalidated)
+            return Removed(fields[b"id"].decode())
+        if fields[b"op"] == b"f":
+            return Forgotten(selectors.read(fields[b"selector"]))
         # None: the log's first record; or an entry that is gone, as told further on.
         return added.get(fields.get(b"id", b""))
 

@@ -9,20 +9,64 @@ from typing import Final
 
 from proxy.tiers.redislink import Script
 
+_PURGED: Final = """
+-- Whether a purge of its namespace means an entry, given its description, decoded.
+local function is_purged(purges, told)
+  local fields = {'*\\n' .. told[3], told[2] .. '\\n' .. told[3]}
+  for _, number in ipairs(redis.call('HMGET', purges, unpack(fields))) do
+    if number and tonumber(number) > (told[7] or 0) then return true end
+  end
+  return false
+end
+"""
+
+GET: Final = Script(
+    "get",
+    f"""{_PURGED}
+-- KEYS: entry, about, purges. ARGV: id.
+-- Gives the entry's bytes and its generation.
+local bytes = redis.call('GET', KEYS[1])
+if not bytes then return false end
+if redis.call('EXISTS', KEYS[3]) == 0 then return {{bytes, '0'}} end
+local about = redis.call('HGET', KEYS[2], ARGV[1])
+if not about then return false end
+local told = cjson.decode(about)
+if is_purged(KEYS[3], told) then return false end
+return {{bytes, string.format('%.0f', told[7] or 0)}}
+""",
+)
+
 PUT: Final = Script(
     "put",
-    """
--- KEYS: entry, about, kept, vectors, log, lease.
--- ARGV: id, bytes, expiry in ms or '', kept_until, about, '1' with a vector, log records,
---       writer, channel, lease token or ''.
+    f"""{_PURGED}
+-- KEYS: entry, about, kept, vectors, log, lease, purges.
+-- ARGV: id, bytes, expiry in ms or '', kept_until, about without its generation and end,
+--       '1' with a vector, log records,
+--       writer, channel, lease token or '';
+--       'newer' where an answer that is as new stays, 'same' where one of another time does,
+--       created_at; generation or ''.
+local generation = ARGV[13]
+if generation == '' then generation = redis.call('HGET', KEYS[7], '') or '0' end
+local about = ARGV[5] .. ',' .. generation .. ']'
+if redis.call('EXISTS', KEYS[7]) == 1 and is_purged(KEYS[7], cjson.decode(about)) then return 0 end
 if ARGV[10] ~= '' then
   local token = redis.call('HGET', KEYS[6], 'token')
   if token and token ~= ARGV[10] then return 0 end
 end
+if ARGV[11] == 'newer' and redis.call('EXISTS', KEYS[1]) == 1 then
+  local known = redis.call('HGET', KEYS[2], ARGV[1])
+  local told = known and cjson.decode(known)
+  local is_as_new = told and told[5] >= tonumber(ARGV[12])
+  if is_as_new and not is_purged(KEYS[7], told) then return 0 end
+end
+if ARGV[11] == 'same' then
+  local known = redis.call('EXISTS', KEYS[1]) == 1 and redis.call('HGET', KEYS[2], ARGV[1])
+  if not known or cjson.decode(known)[5] ~= tonumber(ARGV[12]) then return 0 end
+end
 local was_known = redis.call('HEXISTS', KEYS[2], ARGV[1])
 if ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2])
 else redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3]) end
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[5])
+redis.call('HSET', KEYS[2], ARGV[1], about)
 redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1])
 local op = nil
 if ARGV[6] == '1' then
@@ -88,6 +132,92 @@ for at = 5, #KEYS do
 end
 if removed > 0 then tell() end
 return removed
+""",
+)
+
+FORGET: Final = Script(
+    "forget",
+    """
+-- KEYS: log. ARGV: writer, channel, selector.
+redis.call('XADD', KEYS[1], '*', 'op', 'f', 'selector', ARGV[3])
+redis.pcall('PUBLISH', ARGV[2], ARGV[1] .. ' ')
+""",
+)
+
+NUMBER: Final = Script(
+    "number",
+    """
+-- KEYS: purges, log. ARGV: the namespace's field, selector, writer, channel.
+-- The time, so that numbers grow even over a server that has lost what it knew.
+local time = redis.call('TIME')
+local known = tonumber(redis.call('HGET', KEYS[1], '') or '0')
+local number = string.format('%.0f', math.max(time[1] * 1000000 + time[2], known + 1))
+redis.call('HSET', KEYS[1], ARGV[1], number, '', number)
+redis.call('XADD', KEYS[2], '*', 'op', 'f', 'selector', ARGV[2])
+redis.pcall('PUBLISH', ARGV[4], ARGV[3] .. ' ')
+return number
+""",
+)
+
+RENUMBER: Final = Script(
+    "renumber",
+    """
+-- KEYS: purges. ARGV: the namespace's field, its number in the first group.
+for _, field in ipairs({ARGV[1], ''}) do
+  local known = redis.call('HGET', KEYS[1], field)
+  if not known or tonumber(known) < tonumber(ARGV[2]) then
+    redis.call('HSET', KEYS[1], field, ARGV[2])
+  end
+end
+""",
+)
+
+OUTDATED: Final = Script(
+    "outdated",
+    f"""{_PURGED}
+-- KEYS: about, purges. ARGV: cursor, how many. Gives the next cursor, and ids that purges mean.
+local page = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local found = {{}}
+for at = 1, #page[2], 2 do
+  if is_purged(KEYS[2], cjson.decode(page[2][at + 1])) then found[#found + 1] = page[2][at] end
+end
+return {{page[1], found}}
+""",
+)
+
+SWEEP: Final = Script(
+    "sweep",
+    f"""{_PURGED}{_REMOVE}
+-- KEYS: about, kept, vectors, log, purges, then each entry.
+-- ARGV: writer, channel, then each id. What was refreshed meanwhile stays.
+local removed = 0
+for at = 6, #KEYS do
+  local id = ARGV[at - 3]
+  local about = redis.call('HGET', KEYS[1], id)
+  if about and is_purged(KEYS[5], cjson.decode(about)) then
+    remove(id, KEYS[at], 'purged')
+    removed = removed + 1
+  end
+end
+if removed > 0 then tell() end
+return removed
+""",
+)
+
+SWEPT: Final = Script(
+    "swept",
+    """
+-- KEYS: purges. ARGV: the newest that was swept; numbers below this one can be met by no call.
+local until_now = redis.call('HGET', KEYS[1], 'swept')
+if not until_now or tonumber(until_now) < tonumber(ARGV[1]) then
+  redis.call('HSET', KEYS[1], 'swept', ARGV[1])
+end
+local all = redis.call('HGETALL', KEYS[1])
+for at = 1, #all, 2 do
+  if string.find(all[at], '\\n', 1, true) and tonumber(all[at + 1]) < tonumber(ARGV[2]) then
+    redis.call('HDEL', KEYS[1], all[at])
+  end
+end
 """,
 )
 

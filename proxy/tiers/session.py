@@ -96,6 +96,14 @@ class MemoryTier:
             "dropped": 0,
         }
 
+    def adapt(self, *, max_entries: int, max_bytes: int, ttl_s: float) -> None:
+        """Take other bounds: what is over them goes, and what is put from now on lives as long."""
+        with self._lock:
+            self._max_entries = max_entries
+            self._max_bytes = max_bytes
+            self._ttl_s = ttl_s
+            self._shrink()
+
     def get(self, caller: Caller, key: str) -> Entry | None:
         """The caller's session's entry, unless its `kept_until` or this tier's TTL is over."""
         slot_key = (caller.tenant, caller.session, key)
@@ -151,10 +159,15 @@ class MemoryTier:
             return sum(self._evict(key, "dropped") for key in keys)
 
     def purge(self, selector: Selector) -> int:
-        """Forget what the selector means, by looking at every entry. Returns how many."""
+        """Forget what the selector means: one that names no ids looks at all. Returns how many."""
         with self._lock:
-            self._removals.note_any(self._clock())
-            keys = [key for key, slot in self._slots.items() if selector.matches(slot.entry)]
+            if selector.ids:
+                self._removals.note(selector.ids, self._clock())
+                looked_at = {key for one in selector.ids for key in self._holders.get(one, ())}
+            else:
+                self._removals.note_any(self._clock())
+                looked_at = set(self._slots)
+            keys = [key for key in looked_at if selector.matches(self._slots[key].entry)]
             return sum(self._evict(key, "dropped") for key in keys)
 
     def stats(self) -> Mapping[str, float]:

@@ -9,7 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -32,7 +32,7 @@ class _Batch:
 
 
 class SqliteTier:
-    """A `SharedTier` in an SQLite file, which several processes may open.
+    """A `SharedTier`, and its `Namespaces`, in an SQLite file, which several processes may open.
 
     Args:
         path: The file; it and its directory are made at `start`, for this user alone.
@@ -58,6 +58,7 @@ class SqliteTier:
         self._busy_timeout_s = busy_timeout_s
         self._thread: ThreadPoolExecutor | None = None
         self._file: EntryFile | None = None
+        self._newest = 0
         self._batch: _Batch | None = None
         self._writing: asyncio.Future[list[bool]] | None = None
 
@@ -70,6 +71,7 @@ class SqliteTier:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "sqlite")
         await self._submit(self._open, asyncio.get_running_loop())
+        await self._learn_newest()
 
     async def close(self) -> None:
         """Close after what is already waiting has been written. Not started: a no-op."""
@@ -82,13 +84,14 @@ class SqliteTier:
             await asyncio.shield(closing)
 
     async def get(self, scope: str, key: str) -> Entry | None:
-        """The entry of this key if it is in this scope and not past `kept_until`."""
+        """The entry of this key if it is in this scope, not past `kept_until`, and not purged."""
         return await self.ask(EntryFile.get, scope, key, self._clock())
 
     async def put(self, entry: Entry, lease: Lease | None = None) -> bool:
         """Store and log it in one transaction, shared with the puts that wait beside it.
 
-        False, and nothing is stored, when the lease has passed to somebody else.
+        False, and nothing is stored, when the lease has passed to somebody else, or the entry's
+        namespace was purged after the origin was asked for it.
 
         Raises:
             ValueError: The entry is private.
@@ -122,19 +125,33 @@ class SqliteTier:
     async def purge(self, selector: Selector, *, dry_run: bool = False) -> Sequence[str]:
         """Delete and log what the selector means, page by page; synced to disk on return."""
         purged: list[str] = []
-        ids = list(dict.fromkeys(selector.ids))
+        ids = tuple(dict.fromkeys(selector.ids))
         for at in range(0, len(ids), PAGE):
             page = partial(EntryFile.purge_ids, dry_run=dry_run)
-            purged += await self.ask(page, selector, ids[at : at + PAGE])
-        row: int | None = None if ids else 0
+            purged += await self.ask(page, replace(selector, ids=ids[at : at + PAGE]))
+        if not (dry_run or ids):
+            await self.ask(EntryFile.forget, selector)
+        row: int | None = None if ids or selector.like is not None else 0
         while row is not None:
             after = partial(EntryFile.purge_after, dry_run=dry_run)
             found, row = await self.ask(after, selector, row)
             purged += found
         return purged
 
+    @property
+    def newest(self) -> int:
+        """The newest purge of a namespace that this process knows of; 0 for none."""
+        return self._newest
+
+    async def forget(self, namespace: str, tenant: str) -> int:
+        """Forget a whole namespace, in one step; synced to disk on return."""
+        selector = Selector(tenant, namespace=namespace)
+        number = await self.ask(EntryFile.purge_namespace, selector, self._clock())
+        self._newest = max(self._newest, number)
+        return number
+
     async def expire(self, now: float) -> int:
-        """Delete and log entries past `kept_until`, trim the log, and give space back."""
+        """Delete and log what nobody may be answered with, trim the log, and give space back."""
         expired = 0
         while page := await self.ask(EntryFile.expire, now):
             expired += page
@@ -145,7 +162,12 @@ class SqliteTier:
 
     async def changes(self, after: str | None, limit: int) -> Changes:
         """The log after a position, at most `limit` records; see `EntryFile.changes`."""
-        return await self.ask(EntryFile.changes, after, max(1, limit), self._clock())
+        changes = await self.ask(EntryFile.changes, after, max(1, limit), self._clock())
+        await self._learn_newest()
+        return changes
+
+    async def _learn_newest(self) -> None:
+        self._newest = max(self._newest, await self.ask(_newest))
 
     def ask(self, work: Callable[..., T], *args: object) -> "asyncio.Future[T]":
         """Do something with the `EntryFile`, on its thread. Raises TierError when it cannot."""
@@ -178,6 +200,10 @@ class SqliteTier:
         if self._file is None:
             raise TierError("sqlite: not open")
         return work(self._file, *args)
+
+
+def _newest(file: EntryFile) -> int:
+    return file.generations.newest()
 
 
 def _mapped(work: Callable[..., T], *args: object) -> T:

@@ -4,10 +4,11 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from proxy.core.cataloguing import Description, Page, described
+from proxy.core.cataloguing import Description, Page, described, mentions
 from proxy.core.changes import Selector
 from proxy.ports import Clock
-from proxy.tiers.codec import CodecError, decode
+from proxy.tiers.codec import CodecError, decode, question_of
+from proxy.tiers.sqlitegenerations import CURRENT, GenerationTable
 from proxy.tiers.sqliteselector import MEANT, values
 
 if TYPE_CHECKING:
@@ -39,8 +40,11 @@ class EntryTable:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._db = database
+        database.create_function("mentions", 2, _mentions, deterministic=True)
 
-    def stretch(self, selector: Selector, row: int, limit: int, now: float) -> _Stretch:
+    def stretch(
+        self, selector: Selector, row: int, limit: int, now: float, text: str | None = None
+    ) -> _Stretch:
         """What is meant in the next rows, at most `limit` of them."""
         (last,) = self._db.execute(
             "SELECT max(row) FROM (SELECT row FROM entries WHERE row > ? ORDER BY row LIMIT ?)",
@@ -50,13 +54,15 @@ class EntryTable:
             return _Stretch([], None)
         found = self._db.execute(
             f"""SELECT row, id, data FROM entries WHERE row > :after AND row <= :last
-                AND kept_until > :now AND {MEANT} ORDER BY row LIMIT :limit""",  # noqa: S608 - made of constants
+                AND kept_until > :now AND {MEANT} AND {CURRENT}
+                AND (:text IS NULL OR mentions(data, :text)) ORDER BY row LIMIT :limit""",  # noqa: S608 - made of constants
             {
                 **values(selector, selector.ids or None),
                 "after": row,
                 "last": last,
                 "now": now,
                 "limit": limit,
+                "text": text,
             },
         ).fetchall()
         items = [item for _, key, data in found if (item := _description(key, data))]
@@ -65,14 +71,19 @@ class EntryTable:
     def find(self, entry_id: str, now: float) -> Description | None:
         """One of them."""
         row = self._db.execute(
-            "SELECT data FROM entries WHERE id = ? AND kept_until > ?", (entry_id, now)
+            f"SELECT data FROM entries WHERE id = ? AND kept_until > ? AND {CURRENT}",  # noqa: S608 - made of constants
+            (entry_id, now),
         ).fetchone()
         return None if row is None else _description(entry_id, row[0])
 
     def count(self) -> int:
         """How many there are."""
         (count,) = self._db.execute("SELECT count(*) FROM entries").fetchone()
-        return int(count)
+        return int(count) - GenerationTable(self._db).count()
+
+
+def _mentions(data: bytes, text: str) -> bool:
+    return mentions(question_of(data), text)
 
 
 def _description(key: str, data: bytes) -> Description | None:
@@ -96,7 +107,9 @@ class SqliteCatalogue:
         self._tier = tier
         self._clock = clock
 
-    async def page(self, selector: Selector, cursor: str | None, limit: int) -> Page | None:
+    async def page(
+        self, selector: Selector, cursor: str | None, limit: int, *, text: str | None = None
+    ) -> Page | None:
         """The entries that are meant, oldest first, after a row: that is what a cursor is."""
         row = _row(cursor)
         if row is None:
@@ -104,7 +117,7 @@ class SqliteCatalogue:
         items: list[Description] = []
         for _ in range(LOOKS):
             most = min(AT_ONCE, limit - len(items))
-            stretch = await self._tier.ask(_stretch, selector, row, most, self._clock())
+            stretch = await self._tier.ask(_stretch, selector, row, most, self._clock(), text)
             items += stretch.items
             if stretch.row is None:
                 return Page(tuple(items), None)

@@ -15,24 +15,32 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from proxy.core.changes import Added, Changes, Removed, Selector
+from proxy.core.changes import Changes, Selector
 from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
 from proxy.tiers.codec import CodecError, decode, encode
+from proxy.tiers.sqlitearchive import ArchiveTable
 from proxy.tiers.sqlitecatalogue import EntryTable
+from proxy.tiers.sqliteembedders import EMBEDDER_SCHEMA, EmbedderTable
+from proxy.tiers.sqlitegenerations import CURRENT, GENERATION_SCHEMA, GenerationTable
 from proxy.tiers.sqliteleases import LEASE_SCHEMA, LeaseTable
+from proxy.tiers.sqlitelog import LogTable
+from proxy.tiers.sqlitepresence import PRESENCE_SCHEMA, ReplicaTable
 from proxy.tiers.sqliteselector import MEANT, as_json, values
 
-Row = tuple[object, ...]
+Row = tuple[Any, ...]
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 6
 PAGE: Final = 256
 """Rows deleted in one transaction: a few milliseconds that a read may have to wait."""
 SCAN: Final = 1000
 """Rows a purge looks at in one transaction, for the same reason."""
+REMEMBERED_S: Final = 7 * 86400.0
+"""How long a purged namespace's number is kept: no call to the origin is under way for longer."""
 VACUUM_PAGES: Final = 2000
 """File pages given back to the disk by one `expire`."""
 
@@ -62,16 +70,26 @@ _SCHEMA: Final = (
 )
 
 _INVALIDATED: Final = "ALTER TABLE log ADD COLUMN invalidated INTEGER NOT NULL DEFAULT 0"
-_MIGRATIONS: Final = {0: _SCHEMA, 1: (*LEASE_SCHEMA, _INVALIDATED), 2: (_INVALIDATED,)}
-"""What makes a file of that version one of this; 0 is a new file."""
+_SELECTOR: Final = (
+    "ALTER TABLE log DROP COLUMN invalidated",
+    "ALTER TABLE log ADD COLUMN selector BLOB",
+)
+_MIGRATIONS: Final = {
+    1: LEASE_SCHEMA,
+    2: (_INVALIDATED,),
+    3: PRESENCE_SCHEMA,
+    4: (*GENERATION_SCHEMA, *_SELECTOR),
+    5: EMBEDDER_SCHEMA,
+}
+"""What makes a file of that version one of the next. A new file begins as `_SCHEMA`, version 3."""
 
 _PUT: Final = """INSERT INTO entries
-    (id, scope, tenant, namespace, model, created_at, kept_until, indexed, tags, data)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (id, scope, tenant, namespace, model, created_at, kept_until, indexed, tags, data, generation)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET scope = excluded.scope, tenant = excluded.tenant,
     namespace = excluded.namespace, model = excluded.model, created_at = excluded.created_at,
     kept_until = excluded.kept_until, indexed = excluded.indexed, tags = excluded.tags,
-    data = excluded.data"""
+    data = excluded.data, generation = excluded.generation"""
 
 
 class EntryFile:
@@ -104,7 +122,12 @@ class EntryFile:
             self._db.close()
             raise
         self.leases = LeaseTable(self._db)
+        self.log = LogTable(self._db, self._decode)
+        self.generations = GenerationTable(self._db)
         self.table = EntryTable(self._db)
+        self.archive = ArchiveTable(self._db)
+        self.embedders = EmbedderTable(self._db)
+        self.replicas = ReplicaTable(self._db)
 
     def close(self) -> None:
         """Write out the WAL, unless another process is reading it, and close."""
@@ -113,13 +136,16 @@ class EntryFile:
         self._db.close()
 
     def get(self, scope: str, key: str, now: float) -> Entry | None:
-        """The entry of this key if it is in this scope and kept past `now`."""
+        """The entry of this key if it is in this scope, kept past `now`, and not purged."""
         row = self._db.execute(
-            "SELECT data FROM entries WHERE id = ? AND scope = ? AND kept_until > ?",
+            f"""SELECT data, generation FROM entries
+                WHERE id = ? AND scope = ? AND kept_until > ? AND {CURRENT}""",  # noqa: S608 - made of constants
             (key, scope, now),
         ).fetchone()
         entry = None if row is None else self._decode(key, row[0])
-        return entry if entry is not None and entry.scope == scope else None
+        if entry is None or entry.scope != scope:
+            return None
+        return replace(entry, generation=row[1])
 
     def _decode(self, key: str, data: bytes) -> Entry | None:
         """The entry, or None when it is unreadable or another's; the next put mends it."""
@@ -145,35 +171,65 @@ class EntryFile:
         return version, last or 0
 
     def put(self, rows: Sequence[tuple[Row, Lease | None]]) -> list[bool]:
-        """Store and log entries, all or none of them, but for those whose lease has passed on."""
+        """Store and log entries, all or none of them.
+
+        False of one whose lease has passed on, or whose namespace was purged after it was asked.
+        """
         with _transaction(self._db):
             return [self._put(row, lease) for row, lease in rows]
+
+    def restore(self, rows: Sequence[Row], now: float) -> list[bool]:
+        """Store and log entries but for those that an answer as new outdoes; synced to disk."""
+        with self._synced(), _transaction(self._db):
+            return [
+                not self.archive.is_outdone(row[0], row[5], now) and self._put(row, None)
+                for row in rows
+            ]
+
+    @contextmanager
+    def _synced(self) -> Iterator[None]:
+        """What is committed inside the block is on the disk, whatever happens to the machine."""
+        self._db.execute("PRAGMA synchronous = FULL")
+        try:
+            yield
+        finally:
+            self._db.execute("PRAGMA synchronous = NORMAL")
 
     def _put(self, row: Row, lease: Lease | None) -> bool:
         if lease is not None and self.leases.has_passed_on(lease):
             return False
-        entry_id, is_indexed = row[0], row[7]
+        entry_id, tenant, namespace, is_indexed, generation = (row[at] for at in (0, 2, 3, 7, -1))
+        if generation is None:
+            row = (*row[:-1], self.generations.newest())
+        elif self.generations.of(tenant, namespace) > generation:
+            return False
         if is_indexed:
-            self._log([entry_id], added=True)
+            self.log.add([entry_id], is_added=True)
         elif self._db.execute("SELECT 1 FROM entries WHERE id = ?", (entry_id,)).fetchone():
             # The entry it replaces may be in an index, and is in session tiers.
-            self._log([entry_id], added=False)
+            self.log.add([entry_id], is_added=False)
         self._db.execute(_PUT, row)
         return True
 
-    def _log(self, ids: Sequence[object], *, added: bool, invalidated: bool = False) -> None:
-        self._db.executemany(
-            "INSERT INTO log (id, added, invalidated) VALUES (?, ?, ?)",
-            [(entry_id, added, invalidated) for entry_id in ids],
-        )
-
-    def _delete(self, rows: Sequence[tuple[int, str]], *, invalidated: bool = False) -> None:
+    def _delete(self, rows: Sequence[tuple[int, str]]) -> None:
         self._db.executemany("DELETE FROM entries WHERE row = ?", [(row,) for row, _ in rows])
-        self._log([entry_id for _, entry_id in rows], added=False, invalidated=invalidated)
+        self.log.add([entry_id for _, entry_id in rows], is_added=False)
 
-    def purge_ids(self, selector: Selector, ids: Sequence[str], *, dry_run: bool) -> list[str]:
-        """Delete and log those of these ids that the selector means. Returns them."""
-        return self._purge(MEANT, values(selector, ids), dry_run=dry_run)
+    def forget(self, selector: Selector) -> None:
+        """Log that this is forgotten: what is under way, and what waits elsewhere."""
+        self.log.forget(selector)
+
+    def purge_namespace(self, selector: Selector, now: float) -> int:
+        """Forget a whole namespace, and log it. Returns the purge's number."""
+        with self._synced(), _transaction(self._db):
+            number = self.generations.purge(selector.tenant, selector.namespace or "", now)
+            self.log.forget(selector)
+        return number
+
+    def purge_ids(self, selector: Selector, *, dry_run: bool) -> list[str]:
+        """Delete and log those of its ids that the selector means. Returns them."""
+        given = values(selector, selector.ids)
+        return self._purge(MEANT, given, None if dry_run else selector, dry_run=dry_run)
 
     def purge_after(
         self, selector: Selector, row: int, *, dry_run: bool
@@ -190,28 +246,31 @@ class EntryFile:
             return [], None
         page = {**values(selector), "after": row, "last": last}
         where = f"row > :after AND row <= :last AND {MEANT}"
-        return self._purge(where, page, dry_run=dry_run), last
+        return self._purge(where, page, None, dry_run=dry_run), last
 
-    def _purge(self, where: str, given: dict[str, object], *, dry_run: bool) -> list[str]:
-        query = f"SELECT row, id FROM entries WHERE {where}"  # noqa: S608 - made of constants
+    def _purge(
+        self, where: str, given: dict[str, object], told: Selector | None, *, dry_run: bool
+    ) -> list[str]:
+        query = f"SELECT row, id FROM entries WHERE {where} AND {CURRENT}"  # noqa: S608 - made of constants
         if dry_run:
             return [entry_id for _, entry_id in self._db.execute(query, given)]
-        self._db.execute("PRAGMA synchronous = FULL")
-        try:
-            with _transaction(self._db):
-                rows = self._db.execute(query, given).fetchall()
-                self._delete(rows, invalidated=True)
-        finally:
-            self._db.execute("PRAGMA synchronous = NORMAL")
+        with self._synced(), _transaction(self._db):
+            if told is not None:
+                self.log.forget(told)
+            rows = self._db.execute(query, given).fetchall()
+            self._delete(rows)
         return [entry_id for _, entry_id in rows]
 
     def expire(self, now: float) -> int:
-        """Delete and log a page of entries past `kept_until`. Returns how many."""
+        """Delete and log a page of entries that nobody may be answered with. Returns how many."""
         with _transaction(self._db):
             rows = self._db.execute(
                 "SELECT row, id FROM entries WHERE kept_until <= ? LIMIT ?", (now, PAGE)
             ).fetchall()
+            rows = rows or self.generations.outdated(PAGE)
             self._delete(rows)
+            if not rows:
+                self.generations.swept(now - REMEMBERED_S)
         return len(rows)
 
     def trim(self, records: int) -> int:
@@ -231,76 +290,9 @@ class EntryFile:
         self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def changes(self, after: str | None, limit: int, now: float) -> Changes:
-        """The log after a position, `limit` records or entries at once.
-
-        A position is `seq.mark` of the last record read, and `seq.mark.row` while a reader that
-        starts anew is being given all entries: what changes under it comes after `seq`.
-        """
+        """The log after a position, `limit` records or entries at once; see `LogTable.changes`."""
         with _transaction(self._db, "DEFERRED"):  # one view of entries and log
-            position = self._held(after)
-            if position is None:
-                return self._scan(self._head(), 0, limit, now, reset=True)
-            seq, row = position
-            if row is not None and after is not None:
-                return self._scan(after.rpartition(".")[0], row, limit, now)
-            return self._tail(seq, limit, now)
-
-    def _head(self) -> str:
-        last = self._db.execute("SELECT seq, mark FROM log ORDER BY seq DESC LIMIT 1").fetchone()
-        return "0.0" if last is None else f"{last[0]}.{last[1]}"
-
-    def _held(self, after: str | None) -> tuple[int, int | None] | None:
-        """The position's seq, and its row if it is in a scan; None when it is not of this log."""
-        try:
-            seq, mark, *row = map(int, (after or "").split("."))
-            known = self._db.execute("SELECT mark FROM log WHERE seq = ?", (seq,)).fetchone()
-            (first,) = self._db.execute("SELECT min(seq) FROM log").fetchone()
-        except (ValueError, OverflowError):
-            return None
-        is_start = seq == mark == 0 and first in {None, 1}  # before all, and all is still there
-        if len(row) > 1 or not (is_start or known == (mark,)):
-            return None
-        return seq, row[0] if row else None
-
-    def _scan(self, head: str, row: int, limit: int, now: float, *, reset: bool = False) -> Changes:
-        rows = self._db.execute(
-            """SELECT row, id, data FROM entries WHERE row > ? AND indexed
-               AND kept_until > ? ORDER BY row LIMIT ?""",
-            (row, now, limit),
-        ).fetchall()
-        items = tuple(item for _, key, data in rows if (item := self._added(key, data)))
-        if len(rows) == limit:
-            return Changes(items, f"{head}.{rows[-1][0]}", reset=reset, more=True)
-        return Changes(items, head, reset=reset, more=head != self._head())
-
-    def _tail(self, seq: int, limit: int, now: float) -> Changes:
-        records = self._db.execute(
-            """SELECT log.seq, log.mark, log.id, added, invalidated, data FROM log
-               LEFT JOIN entries ON added AND entries.id = log.id AND indexed
-               AND kept_until > ? WHERE seq > ? ORDER BY seq LIMIT ?""",
-            (now, seq, limit),
-        ).fetchall()
-        items: list[Added | Removed] = []
-        for _, _, key, is_added, is_invalidated, data in records:
-            # An added entry that is gone since has its removal further on.
-            item = self._added(key, data) if is_added else Removed(key, bool(is_invalidated))
-            items += [item] if item else []
-        position = f"{records[-1][0]}.{records[-1][1]}" if records else self._head()
-        return Changes(tuple(items), position, more=position != self._head())
-
-    def _added(self, key: str, data: bytes | None) -> Added | None:
-        entry = None if data is None else self._decode(key, data)
-        if entry is None or entry.vector is None:
-            return None
-        return Added(
-            entry.id,
-            entry.scope,
-            entry.question,
-            entry.vector,
-            entry.embedder,
-            entry.kept_until,
-            created_at=entry.created_at,
-        )
+            return self.log.changes(after, limit, now)
 
 
 @contextmanager
@@ -318,12 +310,13 @@ def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Ite
 
 def _prepare(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if (statements := _MIGRATIONS.get(version)) is not None:
-        for statement in statements:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    elif version != SCHEMA_VERSION:
+    if version not in range(SCHEMA_VERSION + 1):
         raise TierError(f"sqlite: the file has schema {version}, this program {SCHEMA_VERSION}")
+    steps: list[tuple[str, ...]] = [] if version else [_SCHEMA]
+    steps += [_MIGRATIONS[before] for before in range(version or 3, SCHEMA_VERSION)]
+    for statement in (statement for step in steps for statement in step):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def row_of(entry: Entry) -> Row:
@@ -339,4 +332,5 @@ def row_of(entry: Entry) -> Row:
         entry.vector is not None,
         as_json(entry.tags),
         encode(entry),
+        entry.generation,
     )

@@ -19,8 +19,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from proxy.core.changes import Added, Changes, Removed
-from proxy.core.model import Candidate, Vector
+from proxy.core.changes import Added, Changes, Forgotten, Removed
+from proxy.core.model import Candidate, Neighbour, Vector
 from proxy.errors import TierError, UnfitServerError
 from proxy.ports import Clock
 from proxy.tiers import OnEvent
@@ -35,6 +35,8 @@ SPARE: Final = 4
 """Neighbours asked for beyond those wanted: some may be past their time."""
 MOST_OVER: Final = 1000
 """Sets of which elements past their time are noted between two folds."""
+SURVEYED: Final = 8
+"""Scopes that a survey asks for at once."""
 COUNT_S: Final = 10.0
 """Between two counts of all entries, seconds."""
 UNIT_TOLERANCE: Final = 0.01
@@ -57,7 +59,7 @@ class Shape:
 
 
 class VectorSetTier:
-    """A `VectorTier` on a Redis 8.2 or newer.
+    """An `Index` on a Redis 8.2 or newer.
 
     Args:
         link: Reaches the server; closed with the tier.
@@ -140,8 +142,7 @@ class VectorSetTier:
             TierError: The vector is of another dimension, or the server does not answer.
         """
         self._refuse_closed()
-        if vector.shape != (self._dimension,):
-            raise TierError(f"redis: a vector of shape {vector.shape}, not ({self._dimension},)")
+        self._refuse_misfit(vector)
         if k < 1 or not np.isfinite(vector).all():
             return ()
         data = np.ascontiguousarray(vector, "<f4").tobytes()
@@ -154,6 +155,45 @@ class VectorSetTier:
                 return found[:k]
             count *= 4  # so many are past their time
 
+    async def near(
+        self, vector: Vector, at_least: float, limit: int | None = None
+    ) -> Sequence[Neighbour]:
+        """The questions of all scopes at least this similar, best first; see `Survey`.
+
+        Raises:
+            TierError: The vector is of another dimension, or the server does not answer.
+        """
+        self._refuse_closed()
+        self._refuse_misfit(vector)
+        data = np.ascontiguousarray(vector, "<f4").tobytes()
+        scopes = sorted(await self._writer.scopes())
+        found: list[Neighbour] = []
+        for at in range(0, len(scopes), SURVEYED):
+            some = scopes[at : at + SURVEYED]
+            for near in await together([self._near_in(one, data, at_least) for one in some]):
+                found += near
+        return sorted(found, key=lambda one: -one.similarity)[:limit]
+
+    async def _near_in(self, scope: str, data: bytes, at_least: float) -> Sequence[Neighbour]:
+        """All of one scope: `TRUTH` compares every vector, on a thread of the server's."""
+        parts = self._writer.parts(scope)
+        count = 64
+        while True:
+            exact = ("WITHSCORES", "WITHATTRIBS", "COUNT", count, "TRUTH")
+            answers = await together(
+                [self._link.ask(key, "VSIM", key, "FP32", data, *exact) for key in parts]
+            )
+            rows = [scored(answer) for answer in answers]
+            if all(len(one) < count or _cosine(one[-1][1]) < at_least for one in rows):
+                break
+            count *= 4
+        now = self._clock()
+        return [
+            Neighbour(at, scope, _cosine(score), about.question)
+            for at, score, about in best(rows)
+            if about is not None and about.kept_until > now and _cosine(score) >= at_least
+        ]
+
     async def apply(self, changes: Changes) -> None:
         """Fold a stretch of the log: add what is missing, remove what is there still.
 
@@ -162,7 +202,8 @@ class VectorSetTier:
                 folded before, and the index stands at the log's beginning again.
         """
         self._refuse_closed()
-        wanted = {item.id: self._wanted(item) for item in changes.items}
+        told = [item for item in changes.items if not isinstance(item, Forgotten)]
+        wanted = {item.id: self._wanted(item) for item in told}
         is_due = wanted or self._over or changes.reset or self._must_sweep
         if not is_due and changes.position == self._position:
             return
@@ -219,7 +260,7 @@ class VectorSetTier:
             if over and len(self._over) < MOST_OVER:
                 self._over.setdefault(key, {}).update(over)
         return [
-            Candidate(at, min(1.0, max(-1.0, 2 * score - 1)), about.question)
+            Candidate(at, _cosine(score), about.question)
             for at, score, about in best([scored(answer) for answer in answers])
             if about is not None and about.kept_until > now
         ]
@@ -248,12 +289,20 @@ class VectorSetTier:
             self._on_event("index_lost")
             raise TierError("redis: the index is gone from the server, and is built anew")
 
+    def _refuse_misfit(self, vector: Vector) -> None:
+        if vector.shape != (self._dimension,):
+            raise TierError(f"redis: a vector of shape {vector.shape}, not ({self._dimension},)")
+
     def _refuse_closed(self) -> None:
         if not self._is_started:
             raise TierError("redis: not started")
 
     async def _state(self, command: str, *args: Any) -> Any:  # noqa: ANN401 - as Redis answers
         return await self._link.ask(self._layout.state, command, self._layout.state, *args)
+
+
+def _cosine(score: float) -> float:
+    return min(1.0, max(-1.0, 2 * score - 1))
 
 
 def _refuse_unfit(hello: Sequence[Any]) -> None:

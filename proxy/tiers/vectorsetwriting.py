@@ -26,8 +26,8 @@ Wanted = Mapping[str, Added | None]
 
 PAGE: Final = 100
 """Entries that are looked up and written together."""
-AT_ONCE: Final = 8
-"""Commands under way at once."""
+AT_ONCE: Final = 2
+"""Commands under way at once: the server answers nobody else while it adds a vector."""
 SCAN: Final = 1000
 REMEMBERED: Final = 10_000
 """Entries added last: as many as another replica may be ahead in the log."""
@@ -58,8 +58,8 @@ end
 class SetWriter:
     """Writes an index; every method raises TierError when the server does not answer.
 
-    A vector is added with `CAS`: a thread of the server finds its place in the graph, while others
-    are answered.
+    A vector is added without `CAS`, which would have a thread find its place in the graph: Redis
+    8.2.3 keeps that word in its AOF, and aborts when it reads it at the next start.
 
     Args:
         link: Reaches the server.
@@ -120,12 +120,14 @@ class SetWriter:
                 there = set(await exists(list(page)))
                 await self.settle({at: None for at in page if at not in there})
 
+    async def scopes(self) -> set[str]:
+        """Those that have entries, and how many parts each has is known afterwards."""
+        await self.read_splits()
+        return {scope async for page in self._pages() for scope in page.values()}
+
     async def clear(self) -> None:
         """Delete the index, whoever uses it."""
-        await self.read_splits()
-        scopes: set[str] = set()
-        async for page in self._pages():
-            scopes.update(page.values())
+        scopes = await self.scopes()
         layout = self._layout
         keys = [key for scope in scopes for key in self.parts(scope)]
         await self._together([(key, "UNLINK", key) for key in keys])
@@ -175,7 +177,7 @@ class SetWriter:
         home, about = self._home(item), Attributes.of(item)
         if there is None or there.vector != about.vector:
             data = np.ascontiguousarray(item.vector, "<f4").tobytes()
-            options = ("CAS", self._quantisation, "SETATTR", about.written())
+            options = (self._quantisation, "SETATTR", about.written())
             yield (home, "VADD", home, "FP32", data, item.id, *options)
             # Where it was before its scope was split.
             others = (key for key in self.parts(item.scope) if key != home)

@@ -24,6 +24,7 @@ class Origins:
         configured: dict[str, Upstream] = {DEFAULT: config.upstream}
         configured |= {one.name: one for one in config.upstreams}
         self._http = {name: _http(one) for name, one in configured.items()}
+        self.is_open = False
         self._observer = observer
         self._configured = configured
         self._rests: dict[str, float] = {}
@@ -65,11 +66,13 @@ class Origins:
 
     async def start(self) -> None:
         """Open the pools; no connection is made yet."""
+        self.is_open = True
         for origin in self._http.values():
             await origin.start()
 
     async def close(self) -> None:
         """Close every connection."""
+        self.is_open = False
         for origin in self._http.values():
             await origin.close()
 

@@ -18,8 +18,9 @@ from proxy.core.conversation import prompt as writing
 from proxy.core.conversation.turns import Turn
 from proxy.core.judgement.opinion import OTHER_ANSWER, SAME_ANSWER, Opinion
 from proxy.core.judgement.prompt import QUESTIONS, Task, may_ask, messages, read_reply
+from proxy.core.spending import Ledger, Part
 from proxy.errors import TierError
-from proxy.openaiserver import connect, headers_for, name_of
+from proxy.openaiserver import connect, headers_for, name_of, tokens_of
 
 REFUSALS: Final = frozenset({400, 413, 422})
 """Statuses that speak of the pair: its content, mostly. What speaks of the model or its settings
@@ -58,6 +59,7 @@ class OpenAiJudge:
         model: Which model judges.
         timeout_s: Longest wait for one reply.
         task: What it decides about two texts.
+        ledger: Hears what each call costs.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class OpenAiJudge:
         model: str,
         timeout_s: float = 2.0,
         task: Task = QUESTIONS,
+        ledger: Ledger | None = None,
     ) -> None:
         self._base_url = base_url
         self._api_key = api_key
         self._model = model
         self._timeout_s = timeout_s
         self._task = task
+        self._ledger = ledger
         self._client: openai.AsyncOpenAI | None = None
         self._manner: Manner | None = None
         self._starting = asyncio.Lock()
@@ -82,7 +86,7 @@ class OpenAiJudge:
     @property
     def id(self) -> str:
         """Model and server."""
-        return f"openai:{self._model}:{name_of(self._base_url)}"
+        return judge_id(self._model, self._base_url)
 
     async def start(self) -> None:
         """Prove that the model judges, and learn how it wants to be asked: one or two calls.
@@ -186,7 +190,14 @@ class OpenAiJudge:
             raise TierError(f"{self._model}: no answer in time") from error
         except Exception as error:  # what is no JSON, or closed meanwhile, comes as many classes
             raise TierError(f"{self._model}: {type(error).__name__}") from error
+        if self._ledger is not None:
+            self._ledger.spent(Part.JUDGE, self._model, tokens_of(answer))
         return _said(answer)
+
+
+def judge_id(model: str, base_url: str) -> str:
+    """Model and server: the same name means another model elsewhere."""
+    return f"openai:{model}:{name_of(base_url)}"
 
 
 def _said(answer: object) -> str:

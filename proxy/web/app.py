@@ -12,12 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
-from proxy.core.dialects.base import Dialect
-from proxy.core.dialects.chat import Chat
-from proxy.core.dialects.completions import Completions
 from proxy.core.dialects.embeddings import PATH
-from proxy.core.dialects.messages import Messages
-from proxy.core.dialects.responses import Responses
 from proxy.core.model import Outcome, Result
 from proxy.core.routing import API_ROOT
 from proxy.errors import (
@@ -28,6 +23,7 @@ from proxy.errors import (
     TooLargeError,
     described,
 )
+from proxy.reloading import Reloader
 from proxy.runtime import Runtime
 from proxy.web import (
     cached,
@@ -41,25 +37,23 @@ from proxy.web import (
     tracing,
 )
 from proxy.web.admin import routes as admin
-from proxy.web.keys import REQUEST_ID, RUNTIME, STOPPING
+from proxy.web.dashboard import page as dashboard
+from proxy.web.keys import RELOADER, REQUEST_ID, RUNTIME, STOPPING
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-DIALECTS: Final[tuple[Dialect, ...]] = (Chat(), Responses(), Completions(), Messages())
-
 CACHED: Final[dict[str, Handler]] = {
-    **{dialect.path: cached.handler(dialect) for dialect in DIALECTS},
+    **{path: cached.handler(dialect) for path, dialect in endpoints.DIALECTS.items()},
     PATH: embeddings.handle,
 }
 """The endpoints that are cached, by path; everything else under the root is passed through."""
 
 
-def make_app(runtime: Runtime) -> web.Application:
+def make_app(reloader: Reloader) -> web.Application:
     """The application over a running cache."""
-    app = web.Application(
-        middlewares=[envelope], client_max_size=runtime.config.server.max_body_bytes
-    )
-    app[RUNTIME] = runtime
+    limit = reloader.live.current.config.server.max_body_bytes
+    app = web.Application(middlewares=[envelope], client_max_size=limit)
+    app[RELOADER] = reloader
     app[STOPPING] = asyncio.Event()
     app.on_response_prepare.append(_say_goodbye)
     for path, handler in CACHED.items():
@@ -69,11 +63,9 @@ def make_app(runtime: Runtime) -> web.Application:
     app.router.add_get("/readyz", health.readyz)
     app.router.add_get(openapi.PATH, openapi.handle)
     admin.add(app.router)
-    if runtime.config.telemetry.metrics:
-        app.router.add_get("/metrics", health.metrics)
+    dashboard.add(app.router)
+    app.router.add_get("/metrics", health.metrics)
     app.router.add_route("*", API_ROOT + "/{path:.*}", passthrough.handle)
-    for prefix in runtime.origins.routes.prefixes:
-        app.router.add_route("*", prefix + "/{path:.*}", behind_prefix)
     return app
 
 
@@ -84,30 +76,45 @@ async def behind_prefix(request: web.Request) -> web.StreamResponse:
     return await (passthrough.handle if endpoint is None else CACHED[endpoint])(request)
 
 
-def make_runner(runtime: Runtime) -> web.AppRunner:
+def make_runner(reloader: Reloader) -> web.AppRunner:
     """The server around it.
 
     A caller who leaves cancels the handler: that is how a flight learns that nobody listens. Bodies
     stay as they came, so that a compressed one is passed on as it is.
     """
     return web.AppRunner(
-        make_app(runtime),
+        make_app(reloader),
         handler_cancellation=True,
         auto_decompress=False,
         access_log=None,
         handle_signals=False,
-        shutdown_timeout=runtime.config.server.drain_s,
+        shutdown_timeout=reloader.live.current.config.server.drain_s,
     )
 
 
 @web.middleware
 async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, and every error the shape of its API."""
-    request[REQUEST_ID] = f"req_{os.urandom(12).hex()}"
-    if (traces := request.app[RUNTIME].traces) is None:
-        return await _enveloped(request, handler)
-    with tracing.traced(request, traces):
-        return await _enveloped(request, handler)
+    """Give the request its runtime and an id, and every error the shape of its API."""
+    with request.app[RELOADER].live.using() as runtime:
+        request[RUNTIME] = runtime
+        request[REQUEST_ID] = f"req_{os.urandom(12).hex()}"
+        prefix = _prefix(request, runtime)
+        handler = handler if prefix is None else behind_prefix
+        limit = runtime.config.server.max_body_bytes
+        if limit != request.client_max_size:  # it was another when the server was started
+            request = request.clone(client_max_size=limit)
+        if runtime.traces is None:
+            return await _enveloped(request, handler)
+        with tracing.traced(request, runtime.traces, prefix):
+            return await _enveloped(request, handler)
+
+
+def _prefix(request: web.Request, runtime: Runtime) -> str | None:
+    """The upstream's path prefix that the path begins with; None where it is a path of our own."""
+    if request.match_info.http_exception is None:
+        return None
+    head = "/" + request.path[1:].partition("/")[0]
+    return head if head in runtime.origins.routes.prefixes and head != request.path else None
 
 
 async def _enveloped(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -117,12 +124,12 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
         return _error(request, error)
     except web.HTTPException as error:
         problem = _mapped(request, error)
-        request.app[RUNTIME].observer.notice(_outcome(request, problem))
+        request[RUNTIME].observer.notice(_outcome(request, problem))
         return _error(request, problem)
     except Exception as error:
         if isinstance(error, ConnectionResetError):  # the caller left while we wrote
             raise
-        request.app[RUNTIME].observer.event("request_crashed", error=described(error))
+        request[RUNTIME].observer.event("request_crashed", error=described(error))
         return _error(request, ApiError("The proxy failed on this request.", code="internal"))
 
 
@@ -147,7 +154,7 @@ def _mapped(request: web.Request, error: web.HTTPException) -> ApiError:
                 headers={"allow": error.headers.get("allow", "")},
             )
         case 413:
-            limit = request.app[RUNTIME].config.server.max_body_bytes
+            limit = request[RUNTIME].config.server.max_body_bytes
             return TooLargeError(f"The body is over {limit} bytes.", code="body_too_large")
         case _:
             return BadRequestError(error.reason, code="bad_request")

@@ -27,7 +27,7 @@ def handler(dialect: Dialect) -> Handler:
     """The handler of one dialect's endpoint."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        runtime = request.app[RUNTIME]
+        runtime = request[RUNTIME]
         exchange = Exchange(Outcome(request[REQUEST_ID], Result.MISS, dialect.api))
         if "content-encoding" in request.headers:
             exchange.learn(result=Result.BYPASS, reason="encoded body")
@@ -53,7 +53,7 @@ def _admitted(
     request: web.Request, dialect: Dialect, raw: bytes, to: Destination, exchange: Exchange
 ) -> Understood:
     """The request, read; one that is refused is told of here: it gets no further."""
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     try:
         found = _read(request, dialect, parsed(raw), to, exchange)
         if found.bypass is not None and found.request.directives.only_if_cached:
@@ -84,7 +84,7 @@ def _read(
     to: Destination,
     exchange: Exchange,
 ) -> Understood:
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     headers = callers.lowered(request)
     found = understand(
         dialect,
@@ -98,6 +98,8 @@ def _read(
     )
     scope = found.request.scope
     exchange.learn(model=scope.model, tenant=scope.tenant, namespace=scope.namespace)
+    if runtime.config.admin.token is not None and runtime.config.admin.show_questions:
+        exchange.learn(question=found.request.question)
     if not runtime.config.cache.enabled:
         return Understood(found.request, "disabled", "")
     return found
@@ -124,7 +126,7 @@ async def _answer(
     to: Destination,
     exchange: Exchange,
 ) -> web.StreamResponse:
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     call = call_for(request, raw, found.request.body, to)
     async with runtime.gateway.answer(found.request, dialect, call, exchange) as answer:
         expose = runtime.config.server.expose_cache_headers
@@ -134,7 +136,7 @@ async def _answer(
 
 def call_for(request: web.Request, raw: bytes, body: dict[str, Any], to: Destination) -> Call:
     """How the origin is asked: as the caller did."""
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     # Compression is the connection's business: a decoded body is what gets understood and kept.
     headers = end_to_end(callers.for_origin(request, runtime.config))
     headers = [pair for pair in headers if pair[0] != "accept-encoding"]

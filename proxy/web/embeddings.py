@@ -19,7 +19,7 @@ from proxy.web.keys import REQUEST_ID, RUNTIME
 
 async def handle(request: web.Request) -> web.StreamResponse:
     """Answer each input from the cache, or have the origin answer what is lacking."""
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     exchange = Exchange(Outcome(request[REQUEST_ID], Result.MISS, API))
     raw = await request.read()
     if "content-encoding" in request.headers:
@@ -48,13 +48,13 @@ def _admitted(request: web.Request, raw: bytes, to: Destination, exchange: Excha
     except ApiError as problem:
         refused = {"status": problem.status, "reason": problem.code or problem.kind}
         exchange.learn(result=Result.BYPASS, **refused)
-        request.app[RUNTIME].observer.notice(exchange.finished())
+        request[RUNTIME].observer.notice(exchange.finished())
         raise
     return batch
 
 
 def _read(request: web.Request, body: dict[str, Any], to: Destination, exchange: Exchange) -> Batch:
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     headers = callers.lowered(request)
     batch = understand_batch(
         body,
@@ -71,7 +71,7 @@ def _read(request: web.Request, body: dict[str, Any], to: Destination, exchange:
 async def _answer(
     request: web.Request, raw: bytes, batch: Batch, to: Destination, exchange: Exchange
 ) -> web.StreamResponse:
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     call = cached.call_for(request, raw, batch.body, to)
     async with runtime.batcher.answer(batch, call, exchange) as answer:
         expose = runtime.config.server.expose_cache_headers

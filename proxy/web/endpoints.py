@@ -6,8 +6,19 @@ with the deployment in the path where others name a model in the body.
 
 import re
 from collections.abc import Iterable
+from typing import Final
 
+from proxy.core.dialects.base import Dialect
+from proxy.core.dialects.chat import Chat
+from proxy.core.dialects.completions import Completions
+from proxy.core.dialects.messages import Messages
+from proxy.core.dialects.responses import Responses
 from proxy.core.routing import API_ROOT
+
+DIALECTS: Final[dict[str, Dialect]] = {
+    dialect.path: dialect for dialect in (Chat(), Responses(), Completions(), Messages())
+}
+"""Who reads what is asked for one answer, by the endpoint's path."""
 
 _ROOTS = re.compile(r"(?:/openai)?(?:/v1|/v1beta/openai|/deployments/(?P<deployment>[^/]+))?")
 """What may stand before an endpoint's own path: some provider's root."""

@@ -28,7 +28,7 @@ async def handle(request: web.Request) -> web.Response:
         )
     raw = await request.read()
     said = _understood(request, raw)
-    if PEERS in request.app and not remembers(request.app[RUNTIME], *said[:3]):
+    if PEERS in request.app and not remembers(request[RUNTIME], *said[:3]):
         told = await request.app[PEERS].take_feedback(raw, _between_workers(request))
         if told is not None:
             return _answer(request, told[1], told[0])
@@ -38,7 +38,7 @@ async def handle(request: web.Request) -> web.Response:
 async def handle_known(request: web.Request) -> web.Response:
     """The same from another worker, which does not know the answer that is meant."""
     said = _understood(request, await request.read())
-    if not remembers(request.app[RUNTIME], *said[:3]):
+    if not remembers(request[RUNTIME], *said[:3]):
         raise NotFoundError("This worker gave no such answer.", code="unknown_request")
     return await _take(request, *said)
 
@@ -52,14 +52,14 @@ def _between_workers(request: web.Request) -> dict[str, str]:
 def _understood(request: web.Request, raw: bytes) -> tuple[str, str, str, Verdict]:
     """(tenant, which id, its value, the verdict)."""
     name, value, verdict = _read(raw)
-    config = request.app[RUNTIME].config
+    config = request[RUNTIME].config
     return callers.caller(callers.lowered(request), config).tenant, name, value, verdict
 
 
 async def _take(
     request: web.Request, tenant: str, name: str, value: str, verdict: Verdict
 ) -> web.Response:
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     done = await give(runtime, tenant, name, value, verdict)
     if PEERS in request.app and verdict is Verdict.BAD:
         await request.app[PEERS].complain(tenant, done.entry_id, done.pair)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from proxy.reloading import Reloader
 from proxy.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -12,12 +13,17 @@ if TYPE_CHECKING:
 
     from proxy.web.peers import Peers
 
-RUNTIME = web.AppKey("runtime", Runtime)
+RELOADER = web.AppKey("reloader", Reloader)
+"""Has the runtime that holds now; a request uses its own, `RUNTIME`."""
+
 STOPPING = web.AppKey("stopping", asyncio.Event)
 """Set once the server takes no more connections."""
 
 PEERS: "web.AppKey[Peers]" = web.AppKey("peers")
 """Only where there are several workers."""
+
+RUNTIME = web.RequestKey("runtime", Runtime)
+"""What answers this request, from its beginning to its end, whatever is reloaded meanwhile."""
 
 REQUEST_ID = web.RequestKey("request_id", str)
 

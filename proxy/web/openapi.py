@@ -36,6 +36,8 @@ from proxy.errors import (
 )
 from proxy.web import feedback
 from proxy.web.admin import described as admin
+from proxy.web.admin.describedparts import SCHEME, TAG
+from proxy.web.dashboard import page as dashboard
 from proxy.web.openapi_parts import (
     DIRECTIVES,
     EVENTS,
@@ -127,13 +129,15 @@ def document() -> Json:
             {"name": "passed through", "description": "Answered by the origin."},
             {"name": "cache", "description": "Callers, to the cache."},
             {"name": "operation", "description": "For operators and their tools."},
-            admin.TAG,
+            TAG,
         ],
         "paths": {
             "/healthz": {"get": _healthz()},
             "/readyz": {"get": _readyz()},
             "/metrics": {"get": _metrics()},
             PATH: {"get": _own_description()},
+            dashboard.PATH: {"get": _dashboard()},
+            dashboard.ASSETS: {"parameters": [_asset()], "get": _dashboard_file()},
             feedback.PATH: {"post": _feedback()},
             **admin.paths(),
             **{path: {"post": _cached(one)} for path, one in ENDPOINTS.items()},
@@ -146,7 +150,7 @@ def document() -> Json:
 def _components() -> Json:
     parts = components()
     parts["schemas"] |= admin.schemas()
-    parts["securitySchemes"][admin.SCHEME] = admin.scheme()
+    parts["securitySchemes"][SCHEME] = admin.scheme()
     return parts
 
 
@@ -197,6 +201,32 @@ def _metrics() -> Json:
 def _own_description() -> Json:
     responses = _reply("An OpenAPI 3.1 document.", {"type": "object"}) | failures(NotAllowedError)
     return _told("operation", "This document", "It depends on the program alone.", responses)
+
+
+def _dashboard() -> Json:
+    said = "One page over the admin API. Not there while `admin.token` is not set."
+    return _told("operation", "Dashboard", said, _page("text/html"))
+
+
+def _dashboard_file() -> Json:
+    said = "A script, style sheet or picture of the dashboard."
+    return _told("operation", "Its files", said, _page(*sorted(set(dashboard.TYPES.values()))))
+
+
+def _page(*media_types: str) -> Json:
+    content = {one: {"schema": {"type": "string"}} for one in media_types}
+    own = headers(["x-request-id"])
+    responses: Json = {
+        "200": {"description": "The file.", "headers": own, "content": content},
+        "304": {"description": "As it was: `if-none-match` has its etag.", "headers": own},
+    }
+    return responses | failures(NotFoundError, NotAllowedError)
+
+
+def _asset() -> Json:
+    said = "Its path below the dashboard."
+    text = {"type": "string"}
+    return {"name": "asset", "in": "path", "required": True, "description": said, "schema": text}
 
 
 def _feedback() -> Json:

@@ -40,7 +40,7 @@ def destination(request: web.Request) -> Destination:
     """
     if _UPWARDS.search(request.rel_url.raw_path):
         raise web.HTTPBadRequest(reason="A path must not lead upwards.")
-    return request.app[RUNTIME].origins.routes.of(request.rel_url.raw_path_qs)
+    return request[RUNTIME].origins.routes.of(request.rel_url.raw_path_qs)
 
 
 def _body(request: web.Request) -> bytes | AsyncIterator[bytes]:
@@ -61,7 +61,7 @@ async def relay(
         exchange: Learns what became of it.
         to: Where it goes; None goes by the path alone.
     """
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     to = to or destination(request)
     headers = _headers(request, runtime)
     call = OriginRequest(request.method, to.path, headers, body)

@@ -8,9 +8,11 @@ directory that nobody else can look into.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from typing import Final
+from urllib.parse import urlencode
 
 import aiohttp
 import orjson
@@ -19,19 +21,20 @@ from aiohttp import web
 from proxy.core.changes import Selector
 from proxy.core.labels import Mark
 from proxy.errors import NotFoundError, TierError
-from proxy.runtime import Runtime
+from proxy.forgetting import Purged
+from proxy.reloading import By, Reload, Reloader
 from proxy.telemetry import series
 from proxy.web import feedback
-from proxy.web.admin import forgetting
+from proxy.web.admin import events, forgetting, watching
 from proxy.web.admin.asked import Invalidation
-from proxy.web.admin.forgetting import Forgotten
 from proxy.web.app import envelope
-from proxy.web.keys import PEERS, RUNTIME
+from proxy.web.keys import PEERS, RELOADER, RUNTIME, STOPPING
 from proxy.worker import Worker
 
 SERIES: Final = "/series"
 COMPLAINT: Final = "/complaint"
 INVALIDATION: Final = "/invalidation"
+RELOAD: Final = "/reload"
 
 PATIENCE_S: Final = 1.0
 """How long a worker may take to answer another: a scraper's own patience is ten seconds."""
@@ -120,7 +123,7 @@ class Peers:
         )
         await asyncio.gather(*asking)
 
-    async def forget(self, asked: Invalidation) -> list[Forgotten | None]:
+    async def forget(self, asked: Invalidation) -> list[Purged | None]:
         """What each of the others has forgotten; None of one that did not, or did not say so."""
         body = asked.model_dump_json(exclude_none=True).encode()
         asking = (
@@ -128,6 +131,40 @@ class Peers:
             for number in self._worker.others
         )
         return [_forgotten(reply) for reply in await asyncio.gather(*asking)]
+
+    async def reload(self) -> list[Reload | None]:
+        """What came of a reload in each of the others; None of one that did not say."""
+        asking = (self._ask(number, "POST", RELOAD, FEEDBACK_S) for number in self._worker.others)
+        return [_reload(reply) for reply in await asyncio.gather(*asking)]
+
+    @property
+    def numbers(self) -> Iterable[int]:
+        """Of the others."""
+        return self._worker.others
+
+    async def each(self, path: str, query: Mapping[str, str]) -> list[bytes | None]:
+        """What each of the others says of itself; None of one that says nothing in time."""
+        target = f"{path}?{urlencode(query)}"
+        asking = (self._ask(number, "GET", target, PATIENCE_S) for number in self._worker.others)
+        told = await asyncio.gather(*asking)
+        return [
+            reply[1] if reply is not None and reply[0] == web.HTTPOk.status_code else None
+            for reply in told
+        ]
+
+    async def lines(self, number: int, path: str, silence_s: float) -> AsyncIterator[bytes]:
+        """What another one goes on saying, line by line; ends when it does, or says nothing.
+
+        Args:
+            number: Which.
+            path: With its query.
+            silence_s: How long it may say nothing.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=silence_s)
+        with suppress(aiohttp.ClientError, OSError, TimeoutError):
+            async with self._sessions[number].get(path, timeout=timeout) as got:
+                async for line in got.content:
+                    yield line
 
     async def _ask(
         self,
@@ -150,16 +187,23 @@ class Peers:
             return None
 
 
-def _forgotten(reply: tuple[int, bytes] | None) -> Forgotten | None:
+def _reload(reply: tuple[int, bytes] | None) -> Reload | None:
+    if reply is None or reply[0] != web.HTTPOk.status_code:
+        return None
+    return Reload(**orjson.loads(reply[1]))
+
+
+def _forgotten(reply: tuple[int, bytes] | None) -> Purged | None:
     if reply is None or reply[0] != web.HTTPOk.status_code:
         return None
     ids, held = orjson.loads(reply[1])
-    return Forgotten(tuple(ids), held)
+    return Purged(tuple(ids), held)
 
 
 @asynccontextmanager
-async def meeting(runtime: Runtime, app: web.Application) -> AsyncIterator[None]:
+async def meeting(reloader: Reloader, app: web.Application) -> AsyncIterator[None]:
     """Reach the others, and be reached by them, inside the block; alone, there is nothing to do."""
+    runtime = reloader.live.current
     worker = runtime.worker
     if worker is None:
         yield
@@ -169,7 +213,10 @@ async def meeting(runtime: Runtime, app: web.Application) -> AsyncIterator[None]
     )
     peers = app[PEERS] = Peers(worker, tally)
     runner = web.AppRunner(
-        _private(runtime, peers), auto_decompress=False, access_log=None, handle_signals=False
+        _private(reloader, peers, app[STOPPING]),
+        auto_decompress=False,
+        access_log=None,
+        handle_signals=False,
     )
     await runner.setup()
     try:
@@ -180,13 +227,14 @@ async def meeting(runtime: Runtime, app: web.Application) -> AsyncIterator[None]
         await peers.close()
 
 
-def _private(runtime: Runtime, peers: Peers) -> web.Application:
+def _private(reloader: Reloader, peers: Peers, stopping: asyncio.Event) -> web.Application:
     """What a worker serves to the others only."""
 
     async def tell(_request: web.Request) -> web.Response:
         return web.Response(body=await asyncio.to_thread(series.dumps, await peers.own()))
 
     async def heed(request: web.Request) -> web.Response:
+        runtime = request[RUNTIME]
         said = orjson.loads(await request.read())
         runtime.session.purge(Selector(said["tenant"], ids=(said["entry"],)))
         if said["pair"] is not None:
@@ -199,16 +247,21 @@ def _private(runtime: Runtime, peers: Peers) -> web.Application:
 
     async def forget(request: web.Request) -> web.Response:
         asked = Invalidation.model_validate_json(await request.read())
-        done = await forgetting.here(runtime, asked)
+        done = await forgetting.here(request[RUNTIME].forgetting, asked)
         return web.Response(body=orjson.dumps([done.ids, done.held]))
 
-    app = web.Application(
-        middlewares=[envelope], client_max_size=runtime.config.server.max_body_bytes
-    )
-    app[RUNTIME] = runtime
+    async def reload(_request: web.Request) -> web.Response:
+        return web.Response(body=orjson.dumps(asdict(await reloader.reload(By.API))))
+
+    app = web.Application(middlewares=[envelope])
+    app[RELOADER] = reloader
     app[PEERS] = peers
+    app[STOPPING] = stopping
     app.router.add_get(SERIES, tell)
+    watching.add_own(app.router)
+    app.router.add_get(events.OWN_EVENTS, events.tell)
     app.router.add_post(COMPLAINT, heed)
     app.router.add_post(INVALIDATION, forget)
+    app.router.add_post(RELOAD, reload)
     app.router.add_post(feedback.PATH, feedback.handle_known)
     return app

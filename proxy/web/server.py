@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from aiohttp import web
 
 from proxy import listening
-from proxy.runtime import Runtime
+from proxy.reloading import Reloader
 from proxy.web import peers
 from proxy.web.app import make_runner
 from proxy.web.keys import STOPPING
@@ -25,21 +25,22 @@ SILENCE_S = 0.25
 
 
 @asynccontextmanager
-async def listen(runtime: Runtime, sockets: Sequence[socket.socket]) -> AsyncIterator[str]:
+async def listen(reloader: Reloader, sockets: Sequence[socket.socket]) -> AsyncIterator[str]:
     """Serve on these bound sockets inside the block, and drain at its end.
 
     Yields:
         The API's base URL, at the first of the sockets.
     """
-    runner = make_runner(runtime)
-    async with peers.meeting(runtime, runner.app):
+    runner = make_runner(reloader)
+    async with peers.meeting(reloader, runner.app):
         await runner.setup()
         held = [one.dup() for one in sockets]
         try:
             for one in sockets:
                 await web.SockSite(runner, one, backlog=listening.BACKLOG).start()
             yield listening.url(*sockets[0].getsockname()[:2])
-            await _drain(runner, held, min(SILENCE_S, runtime.config.server.drain_s))
+            drain_s = reloader.live.current.config.server.drain_s
+            await _drain(runner, held, min(SILENCE_S, drain_s))
         finally:
             listening.close(held)
             await runner.cleanup()

@@ -11,13 +11,19 @@ from proxy.web.keys import REQUEST_ID, TRACED
 
 
 @contextmanager
-def traced(request: web.Request, traces: Tracing) -> Iterator[None]:
-    """Trace the request inside the block: whoever hears its outcome there ends its span."""
+def traced(request: web.Request, traces: Tracing, prefix: str | None) -> Iterator[None]:
+    """Trace the request inside the block: whoever hears its outcome there ends its span.
+
+    Args:
+        request: The caller's.
+        traces: Sends it.
+        prefix: What its path begins with, where that names an upstream.
+    """
     resource = request.match_info.route.resource
     request[TRACED] = traces.begin(
         request[REQUEST_ID],
         method=request.method,
-        route="" if resource is None else resource.canonical,
+        route=(resource.canonical if resource else "") if prefix is None else f"{prefix}/{{path}}",
         path=request.path,
         headers=callers.lowered(request),
     )

@@ -31,7 +31,7 @@ async def relay(
     None when the origin opens none: nothing has been promised to the caller yet, and asked by plain
     HTTP the origin says why.
     """
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     asked = request.headers.get(PROTOCOLS, "")
     protocols = [name.strip() for name in asked.split(",") if name.strip()]
     origin = await _opened(request, to, protocols, exchange)
@@ -59,7 +59,7 @@ async def _opened(
     request: web.Request, to: Destination, protocols: list[str], exchange: Exchange
 ) -> ClientWebSocketResponse | None:
     """The socket at the origin; None when it opens none."""
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     try:
         with exchange.timing("upstream"):
             sockets = runtime.origins.sockets(to.origin)
@@ -73,7 +73,7 @@ async def _opened(
 
 
 def _headers(request: web.Request) -> list[tuple[str, str]]:
-    pairs = end_to_end(callers.for_origin(request, request.app[RUNTIME].config))
+    pairs = end_to_end(callers.for_origin(request, request[RUNTIME].config))
     return [pair for pair in pairs if pair[0] not in OF_THE_HANDSHAKE]
 
 

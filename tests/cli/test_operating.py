@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from proxy.cli.printing import duration
 from proxy.cli.purge import age
-from proxy.cli.stats import _duration
 from proxy.resilience import Deadline
 from tests.cli.test_check import run
 from tests.support.program import Json, Served, Serving, chat
@@ -110,6 +110,11 @@ async def test_purge(operator: Operator) -> None:
     assert not await operator.is_cached("One?")
     assert await operator.is_cached("Two?")
 
+    whole = await operator.run("purge", "--namespace", "", "--yes")
+
+    assert (whole.returncode, whole.stdout) == (0, "The whole namespace is forgotten.\n")
+    assert not await operator.is_cached("Two?")
+
 
 async def test_purge_asks_first(operator: Operator) -> None:
     """At a terminal it says how many, and takes no for an answer; elsewhere nobody can say yes."""
@@ -149,6 +154,8 @@ async def test_what_is_misused_says_how_to_mend_it(operator: Operator) -> None:
     ended = [
         await operator.run("purge", "--yes"),
         await operator.run("purge", "--older-than", "soon", "--yes"),
+        await operator.run("purge", "--like", "One?", "--yes"),
+        await operator.run("purge", "--like", "One?", "--at-least", "0.1", "--yes"),
         await operator.run("purge", "--everything", "--tag", "a", "--yes"),
         await operator.run("purge", "--everything", "--yes", token="another-token-of-the-kind"),
         await operator.run("stats", token=""),
@@ -157,6 +164,8 @@ async def test_what_is_misused_says_how_to_mend_it(operator: Operator) -> None:
     said = [
         "--everything",
         "--older-than",
+        "--at-least",
+        "at_least",
         "contradict",
         "not the admin token",
         "ADMIN_TOKEN",
@@ -195,7 +204,7 @@ def test_ages(text: str, seconds: float) -> None:
 
 def test_how_long_it_is_up() -> None:
     """In the two largest units that say something."""
-    found: Callable[[float | None], str] = _duration
+    found: Callable[[float | None], str] = duration
 
     assert [found(s) for s in (None, 0.4, 59, 60, 3700, 90000, 86400)] == [
         "-",

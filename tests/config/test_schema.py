@@ -10,14 +10,15 @@ import yaml
 from pydantic import ValidationError
 
 from proxy.config import Config, load
-from proxy.config.cache import Action, Ttl, TtlRule
+from proxy.config.cache import Action
+from proxy.config.freshness import ScheduledPurge, TagRule, Ttl, TtlRule
 from proxy.config.section import Section, section_of
 from proxy.config.shared import SharedTier
 from proxy.config.showing import effective
 from proxy.config.telemetry import Price
 from proxy.config.vector import GuardName
 from proxy.core import admission as core
-from proxy.core import freshness
+from proxy.core import freshness, tagging
 from proxy.core.judgement.guards import ALL
 
 FILE = Path(__file__).parents[2] / "config.yaml"
@@ -63,14 +64,15 @@ def test_default_file_explains_every_key() -> None:
 
 def test_every_key_has_a_docstring() -> None:
     """No key is left for the reader to guess, in the sections that lists and mappings hold too."""
-    sections: tuple[type[Section], ...] = (Config, Price, TtlRule)
+    sections: tuple[type[Section], ...] = (Config, Price, TtlRule, TagRule, ScheduledPurge)
 
     assert [path for model in sections for path, _, text in fields(model) if not text] == []
 
 
 def test_every_key_has_a_default() -> None:
     """An empty section is a valid one, all the way down."""
-    sections: tuple[type[Section], ...] = (Config, Price, TtlRule, *inner_sections(Config))
+    lists = (Price, TtlRule, TagRule, ScheduledPurge)
+    sections: tuple[type[Section], ...] = (Config, *lists, *inner_sections(Config))
 
     assert [
         key
@@ -115,6 +117,7 @@ def test_speaks_the_core_s_words() -> None:
     ]
     assert core.Action[ours.stored_action.upper()] is theirs.stored
     assert set(TtlRule.model_fields) == {field.name for field in fields_of(freshness.TtlRule)}
+    assert set(TagRule.model_fields) == {field.name for field in fields_of(tagging.TagRule)}
     assert set(Ttl.model_fields) == {field.name for field in fields_of(freshness.Lifetimes)}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from proxy.core.conversation.turns import Turn
 from proxy.core.lookup import (
+    Accepted,
     AskSession,
     AskShared,
     AskVector,
@@ -15,10 +16,20 @@ from proxy.core.lookup import (
     Miss,
     Rewrite,
     Seen,
+    State,
     Verify,
     start,
 )
-from proxy.core.model import Accept, CacheRequest, Candidate, Doubt, Reject, Tier, Verdict
+from proxy.core.model import (
+    Accept,
+    CacheRequest,
+    Candidate,
+    Doubt,
+    Judged,
+    Reject,
+    Tier,
+    Verdict,
+)
 from tests.core.builders import entry, request
 
 NOW = 1050.0
@@ -152,6 +163,43 @@ def test_max_stale_serves_it_as_stale() -> None:
     assert state.is_stale
 
 
+def test_a_waning_entry_is_served_once_no_tier_has_a_fresher_one() -> None:
+    """RFC 5861, 3: the session tier may have missed a renewal, so the shared one is asked first."""
+    asked = Seen(request(stale_while_revalidate=60))
+    session = AskSession(asked).next(entry(), 1150)
+    assert isinstance(session, AskShared)
+    fresh, none = session.next(entry(created_at=1140), 1150), session.next(None, 1150)
+    newer = session.next(entry(created_at=1020), 1150)
+    older = session.next(entry(created_at=900), 1150)
+
+    assert isinstance(fresh, Hit)
+    assert (fresh.is_stale, fresh.wants_refresh, fresh.tier) == (False, False, Tier.SHARED)
+    for state, tier, at in (
+        (none, Tier.SESSION, 1000),
+        (newer, Tier.SHARED, 1020),
+        (older, Tier.SESSION, 1000),
+    ):
+        assert isinstance(state, Hit)
+        assert (state.is_stale, state.wants_refresh) == (True, True)
+        assert (state.tier, state.entry.created_at) == (tier, at)
+
+
+def test_who_accepts_stale_answers_has_them_refreshed_too() -> None:
+    """`max-stale` serves it from the first tier that has it; the operator has it refreshed."""
+    state = AskSession(Seen(request(max_stale=60, stale_while_revalidate=60))).next(entry(), 1150)
+
+    assert isinstance(state, Hit)
+    assert (state.is_stale, state.wants_refresh) == (True, True)
+
+
+def test_a_waning_neighbour_is_not_served() -> None:
+    """Nobody has its own request to refresh it by."""
+    asked = Seen(request(stale_while_revalidate=60))
+    state = Fetch(asked, (Accepted(NEAR),)).next(entry(), 1150)
+
+    assert isinstance(state, Miss)
+
+
 def test_an_exact_only_request_is_never_embedded() -> None:
     """`x-cache-mode: exact` and its like end at the shared tier."""
     assert isinstance(AskShared(Seen(request(semantic=False))).next(None, NOW), Miss)
@@ -256,6 +304,37 @@ def test_a_verifier_that_does_not_answer_is_a_miss() -> None:
     assert (miss.seen.similarity, miss.seen.probability) == (0.97, None)
     assert miss.seen.reason == "not verified"
     assert miss.seen.vector is VECTOR
+
+
+def vetoed(_question: str, found: Sequence[Candidate], _least: float | None) -> list[Verdict]:
+    return [Reject("number 5 != 7", "number") for _ in found]
+
+
+def too_far(_question: str, found: Sequence[Candidate], _least: float | None) -> list[Verdict]:
+    return [Reject("similarity 0.910 < 0.950") for _ in found]
+
+
+def test_what_was_decided_is_known() -> None:
+    """Of the neighbour that the lookup came nearest to serving; of a veto, by which guard."""
+    ends: list[State] = [
+        at_vector().next((NEAR,), vetoed),
+        at_vector().next((FAR,), too_far),
+        at_verify(NEAR).next(0.3, 0.5),
+        at_verify(NEAR).next(None, 0.5),
+        at_verify(NEAR).next(0.7, 0.5),
+        at_vector().next((NEAR,), accept_all),
+        at_vector().next((), accept_all),
+    ]
+
+    assert [(end.seen.judged, end.seen.guard) for end in ends] == [
+        (Judged.VETOED, "number"),
+        (Judged.BELOW, ""),
+        (Judged.UNSURE, ""),
+        (Judged.UNSURE, ""),
+        (Judged.ACCEPTED, ""),
+        (Judged.ACCEPTED, ""),
+        (None, ""),
+    ]
 
 
 def test_the_same_text_needs_no_verifier() -> None:

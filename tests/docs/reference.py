@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md and docs/modules.md: `python -m tests.docs.reference`."""
+"""Writes docs/configuration.md, modules.md and cli.md: `python -m tests.docs.reference`."""
 
 import json
 from collections.abc import Iterator
@@ -8,11 +8,12 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from proxy.config import Config, effective
-from proxy.config.cache import TtlRule
+from proxy.config.differing import holds_from_the_start
+from proxy.config.freshness import ScheduledPurge, TagRule, TtlRule
 from proxy.config.section import Section, alternatives, section_of
-from proxy.config.telemetry import Price
+from proxy.config.telemetry import Price, Rate
 from proxy.config.upstream import NamedUpstream
-from tests.docs import modules
+from tests.docs import commands, modules
 
 FILE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -35,6 +36,10 @@ another file; without one the defaults hold. Any text in the file may use `${NAM
 | `REDIS_URL` | `cache.shared.url` |
 | `ADMIN_TOKEN` | `admin.token` |
 
+Others that are read: `REPRISE_URL` and, for requests that commands send, `OPENAI_API_KEY`,
+`OPENAI_ORG_ID` and `OPENAI_PROJECT_ID` ([cli.md](cli.md)); those of OpenTelemetry's SDK where
+traces are on, `OTEL_SDK_DISABLED` among them ([traces.md](traces.md)).
+
 What the first days ask for:
 
 | wish | key |
@@ -52,6 +57,9 @@ What the first days ask for:
 | answers that are not drawn at random | `cache.admission.max_temperature` |
 | look before you leap | send `x-cache-mode: shadow`: looked up, answered by the origin |
 
+A changed file holds within a second, without a restart ([reload.md](reload.md)); but for the keys
+whose `reload` says `restart`.
+
 The rest of this page is written from the schema.
 """
 
@@ -66,19 +74,25 @@ def reference() -> str:
         model = section_of(Config, name)
         if model is not None:
             parts.append(f"## {name}\n\n{_table(model, f'{name}.')}")
-    parts.append(f"## One of `upstreams`\n\n{_table(NamedUpstream, '')}")
-    parts.append(f"## One of `cache.ttl.rules`\n\n{_table(TtlRule, '')}")
-    parts.append(f"## One of `telemetry.prices`\n\n{_table(Price, '')}")
+    parts.append(f"## One of `upstreams`\n\n{_table(NamedUpstream, '', 'upstreams')}")
+    parts.append(f"## One of `cache.ttl.rules`\n\n{_table(TtlRule, '', 'cache.ttl.rules')}")
+    parts.append(f"## One of `cache.tags`\n\n{_table(TagRule, '', 'cache.tags')}")
+    parts.append(f"## One of `cache.purges`\n\n{_table(ScheduledPurge, '', 'cache.purges')}")
+    parts.append(f"## One of `telemetry.prices`\n\n{_table(Price, '', 'telemetry.prices')}")
+    parts.append(f"## One of its `service_tiers`\n\n{_table(Rate, '', 'telemetry.prices')}")
     return "\n".join(parts)
 
 
-def _table(model: type[Section], prefix: str) -> str:
-    lines = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
+def _table(model: type[Section], prefix: str, holder: str = "") -> str:
+    """Its keys; those of a section in a list or table are reloaded with `holder`, its key."""
+    lines = ["| key | default | allowed | reload | meaning |", "|---|---|---|---|---|"]
     defaults = effective_values(model)
     for path, key in _paths(model, ""):
+        place = tuple((holder or prefix + path).split("."))
+        reload = "restart" if holds_from_the_start(place) else "yes"
         shown = TOO_LONG_TO_SHOW.get(prefix + path, f"`{json.dumps(_plain(_at(defaults, path)))}`")
         meaning = " ".join((key.description or "").split()).replace("|", "\\|")
-        lines.append(f"| `{prefix}{path}` | {shown} | {_allowed(key)} | {meaning} |")
+        lines.append(f"| `{prefix}{path}` | {shown} | {_allowed(key)} | {reload} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
@@ -134,3 +148,4 @@ def _plain(value: Any) -> Any:
 if __name__ == "__main__":
     FILE.write_text(reference())
     modules.FILE.write_text(modules.page())
+    commands.FILE.write_text(commands.page())

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,22 @@ import orjson
 import pytest
 from aiohttp import web
 
+from proxy.core.model import Usage
+from proxy.core.spending import Part
 from proxy.embedding.openai import OpenAiEmbedder
 from proxy.errors import ConfigError, TierError
 
 Answer = Callable[[dict[str, Any]], web.Response]
+
+
+class Bill:
+    """A ledger that remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[Part, str, Usage]] = []
+
+    def spent(self, part: Part, model: str, usage: Usage) -> None:
+        self.lines.append((part, model, usage))
 
 
 class Server:
@@ -102,6 +115,27 @@ async def embedder(server: Server) -> AsyncIterator[OpenAiEmbedder]:
 
 
 # A vector
+
+
+async def test_every_call_is_billed(server: Server) -> None:
+    """The start's and a refused text's as well as far as the server says; nonsense is nothing."""
+    bill = Bill()
+    embedder = build(server, ledger=bill, max_retries=0)
+    await embedder.start()
+    for usage in ({"prompt_tokens": 7, "total_tokens": 7}, {"prompt_tokens": "many"}, None):
+        server.next = [partial(counted, usage)]
+        assert await embedder.embed("hello") is not None
+    server.next = [status(400)]
+    assert await embedder.embed("hello") is None
+    await embedder.close()
+
+    assert bill.lines == [(Part.EMBEDDER, "m", Usage(n, 0)) for n in (0, 7, 0, 0)]
+
+
+def counted(usage: object, body: dict[str, Any]) -> web.Response:
+    answer = whole(body)
+    assert isinstance(answer.body, bytes)
+    return web.json_response({**orjson.loads(answer.body), "usage": usage})
 
 
 async def test_vector_is_scaled_and_read_only(embedder: OpenAiEmbedder, server: Server) -> None:

@@ -285,8 +285,8 @@ async def test_refusing_us(
     [
         ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "maxmemory"),
         (
-            "ACL SETUSER reprise -evalsha -eval",
-            "ACL SETUSER reprise +evalsha +eval",
+            "ACL SETUSER reprise -@write",
+            "ACL SETUSER reprise +@write",
             "no permissions",
         ),
     ],

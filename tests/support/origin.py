@@ -60,6 +60,7 @@ class Act:
         json: Answer JSON even to a request for a stream.
         sse: Answer with a stream even to a request for JSON.
         no_usage: Say nothing of usage, asked or not.
+        usage: What a chat completion says of it, in place of the true counts.
         strict: Refuse `stream_options`, as an origin does that does not know it.
         gzip: Compress the body.
         done: End a stream with `[DONE]`.
@@ -83,6 +84,7 @@ class Act:
     json: bool = False
     sse: bool = False
     no_usage: bool = False
+    usage: Json | None = None
     strict: bool = False
     gzip: bool = False
     done: bool = True
@@ -290,6 +292,7 @@ class ScriptedOrigin:
             problem = {"message": "unknown parameter: stream_options", "type": "invalid"}
             return 400, "application/json", [_dump({"error": problem})]
         answer = completions.completion(body, self._choices(received, body, act), self.calls)
+        answer["usage"] = act.usage or answer["usage"]
         if act.no_usage:
             del answer["usage"]
         if not (act.sse or (body.get("stream") is True and not act.json)):

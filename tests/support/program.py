@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
@@ -25,7 +26,8 @@ from multidict import CIMultiDictProxy
 
 from proxy.config import Config
 from proxy.config.loading import OVERRIDES
-from proxy.runtime import Runtime, open_runtime
+from proxy.reloading import Reloader
+from proxy.runtime import Live, Runtime, open_live
 from proxy.web.app import make_runner
 from tests.support.waiting import PATIENCE_S, until_sync
 
@@ -110,9 +112,14 @@ class Served:
     """A proxy in this process, and a bare HTTP client for it."""
 
     port: int
-    runtime: Runtime
+    reloader: Reloader
     log: io.StringIO
     http: aiohttp.ClientSession
+
+    @property
+    def runtime(self) -> Runtime:
+        """What answers now."""
+        return self.reloader.live.current
 
     @property
     def root(self) -> str:
@@ -173,6 +180,12 @@ class Serving(Protocol):
         ...
 
 
+def reloader_of(live: Live) -> Reloader:
+    """One without a file, which reads what there was at the start."""
+    config = live.current.config
+    return Reloader(live, lambda: config, clock=time.time)
+
+
 @asynccontextmanager
 async def served(config: Json, *, may_block: bool = False) -> AsyncIterator[Served]:
     """A proxy in this loop, as `reprise serve` would run it.
@@ -181,8 +194,9 @@ async def served(config: Json, *, may_block: bool = False) -> AsyncIterator[Serv
     another is to start in the same loop, the first one `may_block`, as any proxy does at its start.
     """
     log = io.StringIO()
-    async with open_runtime(Config.model_validate(config), log) as runtime:
-        runner = make_runner(runtime)
+    async with open_live(Config.model_validate(config), log) as live:
+        reloader = reloader_of(live)
+        runner = make_runner(reloader)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
@@ -190,7 +204,7 @@ async def served(config: Json, *, may_block: bool = False) -> AsyncIterator[Serv
             connector = aiohttp.TCPConnector(limit=0)
             async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as http:
                 with nullcontext() if may_block else blockbuster_ctx("proxy"):
-                    yield Served(port, runtime, log, http)
+                    yield Served(port, reloader, log, http)
         finally:
             await runner.cleanup()
 

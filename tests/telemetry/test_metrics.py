@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.core.auditing import Audited
 from proxy.core.model import Outcome, Result, Tier, Usage
+from proxy.core.spending import Part
 from proxy.telemetry.metrics import MAX_NAMES, OTHER, Metrics, Names, source_of, upstream_failure
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -229,6 +230,7 @@ def test_documented(metrics: Metrics) -> None:
     metrics.event("stage_failed", stage="embed", reason="late")
     metrics.event("judge_asked", opinion="same")
     metrics.event("answers_compared", kind="audited", verdict="same")
+    metrics.spent(Part.JUDGE, Usage(1, 1), 0.1)
     metrics.register_audits(lambda: {"": Audited(wrong=1, compared=2)})
     held = ("entries", "bytes", "scopes", "following")
     metrics.register_gauges("t", lambda: dict.fromkeys(held, 1.0))
@@ -238,6 +240,7 @@ def test_documented(metrics: Metrics) -> None:
     metrics.register_backlog(lambda: waiting)
     way = ("connected", "busy", "listening", "faults", "redirected", "mapped")
     metrics.register_redis(lambda: dict.fromkeys(way, 1.0)).timed("get", 0.1)
+    metrics.register_replicas(lambda: {"present": 2.0})
     served = set()
     for family in metrics.registry.collect():
         if family.name.startswith("reprise_"):

@@ -4,9 +4,13 @@ import time
 
 from prometheus_client import CollectorRegistry
 
+from proxy.core.auditing import Audited
 from proxy.core.model import Outcome, Result, Tier, Usage
+from proxy.core.spending import Part
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.prices import Price, Prices
 from proxy.telemetry.series import Family, families, merged
+from proxy.telemetry.spending import Spending
 from proxy.telemetry.summary import summary
 
 Counts = dict[str, float]
@@ -41,6 +45,35 @@ SOME = (
 )
 
 
+def audited(**counts: tuple[int, int]) -> list[Family]:
+    metrics = Metrics("1", apis=["chat.completions"])
+    metrics.register_audits(
+        lambda: {name: Audited(wrong, compared) for name, (wrong, compared) in counts.items()}
+    )
+    return metrics.families()
+
+
+def test_wrong_hits_come_with_how_sure_that_is() -> None:
+    """The share counted, and both ends of its interval; without an audit there is none."""
+    few, many = summary(audited(a=(1, 10), b=(10, 1000))).wrong_hits
+
+    assert (few.namespace, few.audited, few.wrong, few.rate) == ("a", 10, 1, 0.1)
+    assert 0 < few.low < 0.1 < few.high < 0.5
+    assert many.rate == 0.01
+    assert many.high - many.low < 0.015
+    assert summary(counted(*SOME)).wrong_hits == ()
+
+
+def test_workers_count_no_audit_twice() -> None:
+    """They begin with the same labels: the one that has compared most speaks for all."""
+    told = summary(merged([("1", audited(a=(3, 30))), ("2", audited(a=(2, 40), b=(0, 5)))]))
+
+    assert [(one.namespace, one.audited, one.wrong) for one in told.wrong_hits] == [
+        ("a", 40, 2),
+        ("b", 5, 0),
+    ]
+
+
 def test_a_process_that_is_alone() -> None:
     """Every number is the one that `/metrics` has."""
     began = time.time()
@@ -64,6 +97,21 @@ def test_a_process_that_is_alone() -> None:
     assert told.workers is None
     assert told.since is not None
     assert abs(told.since - began) < 5
+
+
+def test_what_is_saved_is_told_net() -> None:
+    """What the cache itself spends is taken off, part by part; it may cost more than it saves."""
+    metrics = Metrics("1", apis=["chat.completions"])
+    spending = Spending(Prices({"m": Price(1, 2, 0.5)}), metrics)
+    spending.spent(Part.EMBEDDER, "m", Usage(250_000, 0))
+    spending.spent(Part.AUDIT, "m", Usage(1_000_000, 500_000, cached=1_000_000))
+    spending.spent(Part.AUDIT, "unknown", Usage(1_000_000, 0))
+    metrics.notice(outcome(Result.HIT, Tier.SESSION, Usage(1, 2)))
+    told = summary(metrics.families())
+
+    assert told.cost.saved_usd == told.saved_usd == 0.25
+    assert told.cost.spent_usd == {"embedder": 0.25, "judge": 0, "audit": 1.5, "refresh": 0}
+    assert told.cost.net_usd == -1.5
 
 
 def test_workers_together() -> None:

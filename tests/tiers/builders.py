@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from proxy.core.changes import Added, Changes, Removed
+from proxy.core.changes import Added, Changes, Removed, Selector
 from proxy.core.model import Answer, Entry, Scope, Usage, Vector
 from proxy.ports import SharedTier
 from proxy.tiers.redis import RedisTier
@@ -107,6 +107,7 @@ class Fold:
         self.position: str | None = None
         self.held: dict[str, Added] = {}
         self.removed: list[str] = []
+        self.forgotten: list[Selector] = []
         self.resets = 0
 
     @property
@@ -124,8 +125,10 @@ class Fold:
             if isinstance(item, Removed):
                 self.held.pop(item.id, None)
                 self.removed.append(item.id)
-            else:
+            elif isinstance(item, Added):
                 self.held[item.id] = item
+            else:
+                self.forgotten.append(item.selector)
         return changes
 
     async def catch_up(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from proxy.core.changes import Added, Changes
+from proxy.core.changes import Added, Changes, Removed
 from proxy.tiers.redisclient import Access
 from proxy.tiers.redislink import RedisLink
 from proxy.tiers.vectorsets import Shape, VectorSetTier
@@ -21,7 +21,10 @@ class FedVectorSets(VectorSetTier):
         if changes.reset:
             self.held.clear()
         for item in changes.items:
-            (self.held.add if isinstance(item, Added) else self.held.discard)(item.id)
+            if isinstance(item, Added):
+                self.held.add(item.id)
+            elif isinstance(item, Removed):
+                self.held.discard(item.id)
         await super().apply(changes)
 
     async def _held_of(self, ids: Sequence[str]) -> Sequence[str]:

@@ -34,12 +34,14 @@ class Store:
         for one in entries:
             await self.tier.put(one)
 
-    async def walk(self, selector: Selector = ALL, limit: int = 7) -> list[Description]:
+    async def walk(
+        self, selector: Selector = ALL, limit: int = 7, text: str | None = None
+    ) -> list[Description]:
         """The whole list, page by page."""
         found: list[Description] = []
         cursor: str | None = None
         while True:
-            page = await self.catalogue.page(selector, cursor, limit)
+            page = await self.catalogue.page(selector, cursor, limit, text=text)
             assert page is not None
             assert len(page.items) <= limit
             found += page.items
@@ -131,6 +133,23 @@ async def test_a_selector_narrows_it(store: Store, clock: FakeClock) -> None:
 
     for selector, found in meant:
         assert await store.walk(selector) == [described(found)]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 50])
+async def test_a_text_narrows_it(store: Store, clock: FakeClock, limit: int) -> None:
+    """Entries that have it in their question, in capitals or not, and that are meant as well."""
+    made = [
+        entry(f"{n} {'Größe' if n % 10 == 3 else 'size'}?", clock, tags=("x",) * (n == 13))
+        for n in range(120)
+    ]
+    await store.fill(made)
+
+    assert ids(await store.walk(limit=limit, text="GRÖSSE")) == ids(made[3::10])
+    assert ids(await store.walk(Selector(ALL_TENANTS, tags=("x",)), limit, "size")) == []
+    assert ids(await store.walk(Selector(ALL_TENANTS, tags=("x",)), limit, "größe")) == [
+        made[13].id
+    ]
+    assert await store.walk(limit=limit, text="%") == []
 
 
 async def test_what_is_removed_while_pages_are_read_hides_nothing(

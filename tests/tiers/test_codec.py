@@ -1,13 +1,25 @@
 from dataclasses import replace
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.model import Answer, Entry, Usage
 from proxy.errors import TierError
-from proxy.tiers.codec import DEFLATE_FROM, CodecError, decode, encode
+from proxy.tiers.codec import (
+    _PREFIX,
+    _TIMES,
+    DEFLATE_FROM,
+    MAGIC,
+    VERSION,
+    CodecError,
+    _digest,
+    decode,
+    encode,
+    question_of,
+)
 from tests.tiers.builders import FakeClock, entry
 
 texts = st.text(max_size=40)
@@ -17,7 +29,10 @@ answers = st.builds(
     Answer,
     body=st.binary(max_size=3 * DEFLATE_FROM),
     frames=st.lists(st.binary(max_size=300), max_size=20).map(tuple),
-    usage=st.none() | st.builds(Usage, st.integers(0, 2**40), st.integers(0, 9), st.booleans()),
+    usage=st.none()
+    | st.builds(
+        Usage, st.integers(0, 2**40), st.integers(0, 9), st.booleans(), st.integers(0, 9), texts
+    ),
     finish=st.lists(texts, max_size=3).map(tuple),
 )
 entries = st.builds(
@@ -48,6 +63,32 @@ def test_what_is_encoded_decodes_to_the_same_entry(made: Entry) -> None:
     if made.vector is not None and back.vector is not None:
         assert back.vector.dtype == np.float32
         assert back.vector.tobytes() == made.vector.tobytes()
+
+
+@given(entries)
+def test_its_question_can_be_read_alone(made: Entry) -> None:
+    """Without the rest, which may be long."""
+    assert question_of(encode(made)) == made.question
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_entry_has_no_question(data: bytes) -> None:
+    """Nor is it an error to look for one."""
+    assert question_of(data) == ""
+
+
+def test_an_entry_of_before_is_read() -> None:
+    """One that does not say how its tokens were billed has them all at the standard rate."""
+    usage = Usage(9, 4, cached=3, service_tier="flex")
+    encoded = encode(entry("q", FakeClock(), answer=Answer(b"{}", usage=usage)))
+    size, start = _PREFIX.unpack_from(encoded)[3], _PREFIX.size + _TIMES.size
+    head = orjson.loads(encoded[start : start + size])
+    del head["billed"]
+    older = orjson.dumps(head)
+    rest = encoded[_PREFIX.size : start] + older + encoded[start + size :]
+    prefix = _PREFIX.pack(MAGIC, VERSION, _digest(len(older), rest), len(older))
+
+    assert decode(prefix + rest).answer.usage == Usage(9, 4)
 
 
 @given(made=entries, data=st.data())

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.labels import Kept, Mark
+from proxy.core.labels import Kept, Kind, Mark, Sample
 from proxy.core.trusting import Lesson, Rule
 from proxy.errors import TierError
-from proxy.tiers.labels import SLACK, LabelFile
+from proxy.tiers.labels import _MIGRATIONS, SLACK, LabelFile
 
 
 def kept(entry: str = "e", at: float = 1.0) -> Kept:
@@ -45,6 +45,68 @@ async def test_labels_come_back_as_they_were(file: LabelFile) -> None:
         await file.add(label)
 
     assert await file.load() == (labels, [])
+
+
+NEAR = Sample(Kind.NEAR, is_clear=False, share=0.02, similarity=0.71, age=3600.0)
+
+
+async def test_how_a_comparison_came_about_is_kept(file: LabelFile) -> None:
+    """What speaks of near misses only is not learned from at the next start, and is read apart."""
+    audited = replace(
+        kept("a", 1.0),
+        sample=Sample(Kind.AUDITED, is_clear=True, share=0.02, similarity=None, age=5.0),
+    )
+    near = replace(kept("b", 2.0), sample=NEAR)
+    told = replace(kept("c", 3.0), sample=None)
+    for one in (audited, near, told):
+        await file.add(one)
+
+    assert await file.load() == ([audited, told], [])
+    assert await file.compared() == [audited, near, told]
+
+
+async def test_near_misses_push_out_no_hits(tmp_path: Path) -> None:
+    """They are many; each kind has the bound to itself."""
+    file = LabelFile(tmp_path / "labels.db", labels=10)
+    await file.add(kept("hit"))
+    for number in range(SLACK):
+        await file.add(replace(kept(at=float(number)), sample=NEAR))
+    found = await file.compared()
+    await file.close()
+
+    assert len(found) == 11
+    assert "hit" in [one.lesson.entry for one in found]
+
+
+async def test_a_file_of_before_is_read_and_goes_on(tmp_path: Path) -> None:
+    """What it has stays as it is; what comes says how it came about."""
+    path = tmp_path / "labels.db"
+    database = sqlite3.connect(path)
+    for statement in _MIGRATIONS[0]:
+        database.execute(statement)
+    database.execute("PRAGMA user_version = 1")
+    database.execute(
+        "INSERT INTO labels "
+        "VALUES (1, 't', 'docs', 'm', 1, 'v', 0.01, 1.0, 'e', 0.93, 1, 1, 'pool')"
+    )
+    database.commit()
+    database.close()
+    file = LabelFile(path)
+
+    assert await file.compared() == [kept()]
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+    database.close()
+    await file.add(replace(kept("f", 2.0), sample=NEAR))
+    assert await file.load() == ([kept()], [])
+    assert await file.compared() == [kept(), replace(kept("f", 2.0), sample=NEAR)]
+    await file.close()
+
+
+async def test_reading_comparisons_makes_no_file(file: LabelFile, tmp_path: Path) -> None:
+    """And one of a newer version is left alone."""
+    assert await file.compared() == []
+    assert names_in(tmp_path) == []
 
 
 async def test_they_survive_a_restart(file: LabelFile, tmp_path: Path) -> None:
@@ -110,6 +172,8 @@ async def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     file = LabelFile(path)
     with pytest.raises(TierError, match="schema 99"):
         await file.load()
+    with pytest.raises(TierError, match="schema 99"):
+        await file.compared()
     await file.close()
 
 

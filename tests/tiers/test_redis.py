@@ -344,7 +344,7 @@ async def test_what_the_link_tells(
     await asyncio.gather(tier.put(made), tier.put(made))
     await tier.get(made.scope, made.id)
 
-    assert [name for name, _ in heard] == ["ping", "put", "put", "get"]
+    assert [name for name, _ in heard] == ["ping", "hget", "put", "put", "get"]
     assert all(0 < seconds < 1 for _, seconds in heard)
     assert link.stats() == {"connected": 2, "busy": 0, "listening": 0, "faults": 0}
 

@@ -14,6 +14,8 @@ from proxy.tiers.redisclient import Access, Tls
 from proxy.tiers.redisleases import RedisLeases
 from proxy.tiers.redislink import RedisLink
 from proxy.tiers.redisnews import RedisLogWatch, RedisNews
+from proxy.tiers.redispresence import RedisPresence
+from tests.core.test_presence import REPLICA
 from tests.support.origin import ScriptedOrigin
 from tests.support.ports import Heard
 from tests.support.program import Serving, chat
@@ -95,6 +97,21 @@ async def test_a_user_with_few_rights(guarded: RedisServer, make: Make, clock: F
     await tier.close()
 
 
+async def test_a_user_with_few_rights_is_seen(guarded: RedisServer, clock: FakeClock) -> None:
+    """They are enough to announce a process, too."""
+    link = RedisLink(f"redis://alice:p%40ss%2Fword@127.0.0.1:{guarded.port}/0")
+    presence = RedisPresence(link, prefix="reprise", clock=clock)
+    await link.start()
+    await presence.announce(REPLICA, 60)
+    listed = [one.id for one in await presence.present()]
+    await presence.withdraw(REPLICA.id)
+
+    assert listed == [REPLICA.id]
+    assert list(await presence.present()) == []
+
+    await link.close()
+
+
 async def test_a_user_who_may_not_publish(
     own_server: RedisServer, clock: FakeClock, events: Events
 ) -> None:
@@ -140,7 +157,8 @@ async def test_a_user_without_rights_to_the_keys(
     """Another prefix than the user's is a TierError, in Redis's own words."""
     url = f"redis://alice:p%40ss%2Fword@127.0.0.1:{guarded.port}/0"
     tier = redis_tier(url, clock, events, "other")
-    await tier.start()
+    with pytest.raises(TierError, match=r"redis: .*permissions to access"):
+        await tier.start()
     with pytest.raises(TierError, match=r"redis: .*permissions to access"):
         await tier.get("s", "k")
     await tier.close()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.core.changes import ALL_TENANTS, Added, Removed, Selector
+from proxy.core.changes import ALL_TENANTS, Added, Forgotten, Removed, Selector
 from proxy.core.model import Answer, Entry
 from proxy.errors import TierError
 from proxy.ports import SharedTier
@@ -369,7 +369,8 @@ async def test_an_invalidation_is_told_from_other_removals(
         [
             Removed(old.id),
             Removed(replaced.id),
-            Removed(purged.id, is_invalidated=True),
+            Forgotten(Selector("acme", ids=(purged.id,))),
+            Removed(purged.id),
         ],
         key=str,
     )
@@ -610,4 +611,6 @@ async def test_who_has_read_an_empty_log_is_told_what_comes_first(
     told = await tier.changes(beginning.position, 10)
 
     assert not told.reset
-    assert told.items == (Removed(made.id, is_invalidated=True),)
+    everything = Forgotten(Selector(ALL_TENANTS, everything=True))
+
+    assert told.items == (everything, Removed(made.id))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.core.changes import ALL_TENANTS, Removed, Selector
+from proxy.core.changes import ALL_TENANTS, Forgotten, Removed, Selector
 from proxy.core.model import Answer
 from proxy.errors import TierError
 from proxy.tiers.codec import INLINE
@@ -143,11 +143,27 @@ async def test_a_newer_schema_is_refused(path: Path, tier: SqliteTier) -> None:
         await tier.get("s", "k")
 
 
-@pytest.mark.parametrize("version", [1, 2])
+BEFORE = {
+    6: ["DROP TABLE embedders"],
+    5: [
+        "DROP INDEX entries_generation",
+        "ALTER TABLE entries DROP COLUMN generation",
+        "DROP TABLE generations",
+        "ALTER TABLE log DROP COLUMN selector",
+        "ALTER TABLE log ADD COLUMN invalidated INTEGER NOT NULL DEFAULT 0",
+    ],
+    4: ["DROP TABLE replicas"],
+    3: ["ALTER TABLE log DROP COLUMN invalidated"],
+    2: ["DROP TABLE leases"],
+}
+"""What undoes each version of the schema."""
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
 async def test_an_older_schema_is_brought_up_to_date(
     path: Path, clock: FakeClock, version: int
 ) -> None:
-    """In place: its entries and its log are what they were; it has leases, and tells removals."""
+    """In place: its entries and its log are what they were; it has leases, and can purge."""
     events = Events()
     tier = SqliteTier(path, clock=clock, on_event=events)
     await tier.start()
@@ -157,9 +173,10 @@ async def test_an_older_schema_is_brought_up_to_date(
     await reader.catch_up()
     await tier.close()
     with sqlite3.connect(path) as database:
-        if version == 1:
-            database.execute("DROP TABLE leases")
-        database.execute("ALTER TABLE log DROP COLUMN invalidated")
+        for statement in (
+            one for after in range(SCHEMA_VERSION, version, -1) for one in BEFORE[after]
+        ):
+            database.execute(statement)
         database.execute(f"PRAGMA user_version = {version}")
     database.close()
     await tier.start()
@@ -172,8 +189,12 @@ async def test_an_older_schema_is_brought_up_to_date(
     await tier.purge(Selector("acme", ids=(made.id,)))
     told = await tier.changes(reader.position, 10)
 
-    assert told.items == (Removed(made.id, is_invalidated=True),)
+    assert told.items == (Forgotten(Selector("acme", ids=(made.id,))), Removed(made.id))
 
+    await tier.put(made)
+    await tier.forget("", "acme")
+
+    assert await tier.get(made.scope, made.id) is None
     await tier.close()
 
 

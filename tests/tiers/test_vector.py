@@ -1,4 +1,4 @@
-"""The contract of a VectorTier; every implementation is a parameter of `make`."""
+"""The contract of an Index; every implementation is a parameter of `make`."""
 
 import asyncio
 import secrets
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from proxy.core.changes import Added, Changes, Removed
 from proxy.errors import TierError
-from proxy.ports import VectorTier
+from proxy.ports import Index
 from proxy.tiers.faiss import FaissTier
 from tests.tiers.builders import DIMENSION, EMBEDDER, Events, FakeClock, unit
 from tests.tiers.conftest import redis_at
@@ -23,7 +23,7 @@ from tests.tiers.fedvectorsets import vector_sets
 if TYPE_CHECKING:
     from proxy.core.model import Vector
 
-Make = Callable[..., VectorTier]
+Make = Callable[..., Index]
 
 NEAR = 5e-4
 """How far a similarity may be from the cosine: vectors are kept in half precision."""
@@ -42,7 +42,7 @@ def fold(*items: Added | Removed, position: str = "1", reset: bool = False) -> C
 def make(request: pytest.FixtureRequest, clock: FakeClock, events: Events, tmp_path: Path) -> Make:
     """Builds tiers; those of one test share the index at `path`, and None gives each its own."""
 
-    def build(**options: Any) -> VectorTier:
+    def build(**options: Any) -> Index:
         plain = {
             "path": tmp_path / "index.snapshot",
             "embedder": EMBEDDER,
@@ -64,14 +64,14 @@ def make(request: pytest.FixtureRequest, clock: FakeClock, events: Events, tmp_p
 
 
 @pytest.fixture
-async def tier(make: Make) -> AsyncIterator[VectorTier]:
+async def tier(make: Make) -> AsyncIterator[Index]:
     built = make()
     await built.start()
     yield built
     await built.close()
 
 
-async def test_neighbours_come_best_first(tier: VectorTier) -> None:
+async def test_neighbours_come_best_first(tier: Index) -> None:
     """With their questions and exact cosines; at most k of them."""
     items = [change(n) for n in range(30)]
     await tier.apply(fold(*items))
@@ -87,7 +87,47 @@ async def test_neighbours_come_best_first(tier: VectorTier) -> None:
     assert len(await tier.search("s", query, 99)) == 30
 
 
-async def test_a_cosine_is_never_over_one(tier: VectorTier) -> None:
+async def test_an_operator_finds_what_is_alike_in_every_scope(
+    tier: Index, clock: FakeClock
+) -> None:
+    """All that is at least so similar, best first, with its scope and cosine; nothing expired."""
+    items = [change(n, f"s{n % 7}") for n in range(300)]
+    twin = change(301, "far", vector=unit(3))
+    expired = change(302, "s1", until=clock() + 1, vector=unit(3))
+    await tier.apply(fold(*items, twin, expired))
+    clock.now += 2
+    query = unit(3)
+    cosines = {item.id: float(item.vector @ query) for item in (*items, twin)}
+    meant = {at for at, cosine in cosines.items() if cosine >= 0.4}
+    found = await tier.near(query, 0.4)
+
+    assert len(meant) > 9
+    assert {one.entry_id for one in found} == meant
+    assert [one.similarity for one in found] == pytest.approx(
+        sorted((cosines[at] for at in meant), reverse=True), abs=NEAR
+    )
+    assert {(one.entry_id, one.scope, one.question) for one in found[:2]} == {
+        ("id3", "s3", "question 3"),
+        ("id301", "far", "question 301"),
+    }
+    assert [one.entry_id for one in await tier.near(query, 0.4, 5)] == [
+        one.entry_id for one in found[:5]
+    ]
+
+
+async def test_an_operator_finds_nothing_where_nothing_is_alike(tier: Index) -> None:
+    """An empty index, one that was emptied, and one of other questions."""
+    assert list(await tier.near(unit(1), 0.9)) == []
+
+    await tier.apply(fold(change(1), change(2)))
+    await tier.apply(fold(Removed("id1"), position="2"))
+
+    assert list(await tier.near(unit(1), 0.99)) == []
+    with pytest.raises(TierError):
+        await tier.near(unit(1)[:4], 0.9)
+
+
+async def test_a_cosine_is_never_over_one(tier: Index) -> None:
     """Rounding does not push an equal question's similarity out of its range."""
     await tier.apply(fold(*(change(n) for n in range(200))))
     for number in range(200):
@@ -101,7 +141,7 @@ async def test_a_cosine_is_never_over_one(tier: VectorTier) -> None:
         assert all(-1.0 <= one.similarity <= 1.0 for one in found)
 
 
-async def test_a_scope_is_a_wall(tier: VectorTier) -> None:
+async def test_a_scope_is_a_wall(tier: Index) -> None:
     """The same question under another scope is no neighbour, however alike."""
     await tier.apply(fold(change(1, "mine"), change(1, "theirs", id="other"), change(2, "mine")))
 
@@ -109,14 +149,14 @@ async def test_a_scope_is_a_wall(tier: VectorTier) -> None:
     assert list(await tier.search("nobody's", unit(1), 9)) == []
 
 
-async def test_nothing_is_asked_for(tier: VectorTier) -> None:
+async def test_nothing_is_asked_for(tier: Index) -> None:
     """k = 0 finds nothing."""
     await tier.apply(fold(change(1)))
 
     assert list(await tier.search("s", unit(1), 0)) == []
 
 
-async def test_what_is_removed_is_not_found(tier: VectorTier) -> None:
+async def test_what_is_removed_is_not_found(tier: Index) -> None:
     """And what was never there, or is removed twice, is a no-op."""
     await tier.apply(fold(change(1), change(2), Removed("id1"), Removed("id1"), Removed("x")))
 
@@ -128,7 +168,7 @@ async def test_what_is_removed_is_not_found(tier: VectorTier) -> None:
     assert tier.stats()["entries"] == 0
 
 
-async def test_an_id_is_held_once(tier: VectorTier) -> None:
+async def test_an_id_is_held_once(tier: Index) -> None:
     """Added again it has its new vector, question and scope, and no others."""
     await tier.apply(fold(change(1), change(1)))
     await tier.apply(fold(change(1, "t", question="new", vector=unit(9))))
@@ -140,7 +180,7 @@ async def test_an_id_is_held_once(tier: VectorTier) -> None:
     assert tier.stats()["entries"] == 1
 
 
-async def test_what_is_past_its_time_is_skipped(tier: VectorTier, clock: FakeClock) -> None:
+async def test_what_is_past_its_time_is_skipped(tier: Index, clock: FakeClock) -> None:
     """It does not take the place of one that lives."""
     await tier.apply(fold(change(1, until=clock() + 10), change(2), change(3, until=clock())))
 
@@ -162,7 +202,7 @@ async def test_what_is_past_its_time_is_skipped(tier: VectorTier, clock: FakeClo
     ],
     ids=str,
 )
-async def test_a_strange_vector_is_ignored(tier: VectorTier, fields: dict[str, Any]) -> None:
+async def test_a_strange_vector_is_ignored(tier: Index, fields: dict[str, Any]) -> None:
     """Of another embedder or dimension, or not of unit length: counted, its old one gone."""
     await tier.apply(fold(change(1), change(2)))
     await tier.apply(fold(change(1, **fields)))
@@ -171,20 +211,20 @@ async def test_a_strange_vector_is_ignored(tier: VectorTier, fields: dict[str, A
     assert tier.stats()["ignored"] == 1
 
 
-async def test_a_query_of_another_dimension_is_a_tier_error(tier: VectorTier) -> None:
+async def test_a_query_of_another_dimension_is_a_tier_error(tier: Index) -> None:
     """It cannot have an answer."""
     with pytest.raises(TierError, match="shape"):
         await tier.search("s", unit(1, DIMENSION + 1), 1)
 
 
-async def test_a_query_that_is_no_number_finds_nothing(tier: VectorTier) -> None:
+async def test_a_query_that_is_no_number_finds_nothing(tier: Index) -> None:
     """Nothing is as similar as NaN."""
     await tier.apply(fold(change(1)))
 
     assert list(await tier.search("s", np.full(DIMENSION, np.nan, np.float32), 3)) == []
 
 
-async def test_a_reset_forgets_all_before_it(tier: VectorTier) -> None:
+async def test_a_reset_forgets_all_before_it(tier: Index) -> None:
     """What comes with it is what there is."""
     await tier.apply(fold(change(1), change(2), position="5"))
     await tier.apply(fold(change(2), position="7", reset=True))
@@ -193,7 +233,7 @@ async def test_a_reset_forgets_all_before_it(tier: VectorTier) -> None:
     assert tier.position == "7"
 
 
-async def test_the_position_follows_the_log(tier: VectorTier) -> None:
+async def test_the_position_follows_the_log(tier: Index) -> None:
     """None at first, then that of the last stretch, also of an empty one."""
     assert tier.position is None
 
@@ -281,7 +321,7 @@ async def test_a_tier_that_is_not_started_says_so(make: Make) -> None:
         await tier.close()
 
 
-async def test_a_second_start_forgets_nothing(tier: VectorTier) -> None:
+async def test_a_second_start_forgets_nothing(tier: Index) -> None:
     """It proves that the tier is up, and that is all."""
     await tier.apply(fold(change(1), position="5"))
     await tier.start()

@@ -442,3 +442,26 @@ async def test_scopes_on_the_move_are_found(
 def slot_of(where: str) -> int:
     """The slot of a scope's only part."""
     return int(key_slot(f"{where}/0".encode()))
+
+
+async def test_a_server_with_an_aof_starts_again(
+    own_server: RedisServer, clock: FakeClock, events: Events
+) -> None:
+    """After a kill it reads back what was folded, whatever that had it do."""
+    own_server.kill()
+    own_server.start("--appendonly", "yes")
+    tier = vector_sets(own_server.url, clock, events)
+    await tier.start()
+    await tier.apply(stretch(added(1), added(2), added(3)))
+    await tier.apply(stretch(Removed("id2"), replace(added(3), kept_until=2e12), position="2"))
+    own_server.kill()
+    await asyncio.to_thread(own_server.start, "--appendonly", "yes")
+
+    async def is_back() -> bool:
+        try:
+            return await ids(tier) == {"id1", "id3"}
+        except TierError:
+            return False
+
+    await until_async(is_back)
+    await tier.close()

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import web
 
 from proxy.core.judgement.opinion import Opinion
 from proxy.core.judgement.prompt import messages
+from proxy.core.model import Usage
+from proxy.core.spending import Part
 from proxy.errors import TierError
 from proxy.verifying.openai import OpenAiJudge
 from tests.support.judging import Json, JudgeServer, no, said, status, yes
@@ -36,6 +39,35 @@ async def judge(server: JudgeServer) -> AsyncIterator[OpenAiJudge]:
 
 
 # A judgement
+
+
+async def test_every_call_is_billed(server: JudgeServer) -> None:
+    """With what the server had cached, at its own rate; the start's proof as well."""
+    lines: list[tuple[Part, str, Usage]] = []
+
+    class Bill:
+        def spent(self, part: Part, model: str, usage: Usage) -> None:
+            lines.append((part, model, usage))
+
+    judge = build(server, ledger=Bill())
+    await judge.start()
+    server.next = [billed]
+    await judge.ask(A, B)
+    await judge.close()
+
+    cost = Usage(50, 5, cached=40, service_tier="flex")
+    assert lines == [(Part.JUDGE, "m", Usage(0, 0)), (Part.JUDGE, "m", cost)]
+
+
+def billed(body: Json) -> web.Response:
+    answer = yes(body)
+    assert isinstance(answer.body, bytes)
+    usage = {
+        "prompt_tokens": 50,
+        "completion_tokens": 5,
+        "prompt_tokens_details": {"cached_tokens": 40},
+    }
+    return web.json_response({**orjson.loads(answer.body), "usage": usage, "service_tier": "flex"})
 
 
 async def test_what_is_sent(judge: OpenAiJudge, server: JudgeServer) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.core.labels import Kept, Kind
+from proxy.tiers.labels import LabelFile
 from tests.support.judging import JudgeServer, Reply, judge_server, no, yes
 from tests.support.origin import Act, Gate, ScriptedOrigin
 from tests.support.program import Got, Served, Serving, chat
@@ -351,3 +353,79 @@ async def test_a_language_model_compares_where_one_is_configured(
         assert verdicts(proxy) == [("audited", verdict)]
     (body,) = judge.asked
     assert "You compare two answers" in body["messages"][0]["content"]
+
+
+# What another setting would do
+
+
+RESET, AGAIN = "How do I reset my password?", "how can I reset my password"
+
+
+async def samples(proxy: Served) -> list[Kept]:
+    store = proxy.runtime.experience.store
+    assert isinstance(store, LabelFile)
+    return [one for one in await store.compared() if not one.teaches]
+
+
+async def test_a_near_miss_is_compared_at_no_cost(serving: Serving, origin: ScriptedOrigin) -> None:
+    """The caller gets his fresh answer, which is compared with the one that was not good enough."""
+    origin.always = AGREED
+    async with serving(**audited(min_probability=0.9999)) as proxy:
+        await proxy.post(chat(RESET))
+        missed = await proxy.post(chat(AGAIN))
+        await settled(proxy)
+        (kept,) = await samples(proxy)
+
+        assert missed.cache == "MISS"
+        assert verdicts(proxy) == [("near", "same")]
+        assert kept.sample is not None
+        assert (kept.sample.kind, kept.sample.share, kept.sample.is_clear) == (Kind.NEAR, 1, True)
+        assert kept.lesson.score == pytest.approx(
+            float(missed.headers["x-cache-probability"]), abs=1e-4
+        )
+        assert kept.sample.similarity == pytest.approx(
+            float(missed.headers["x-cache-similarity"]), abs=1e-4
+        )
+        assert 0 <= kept.sample.age < 60
+        assert not kept.stands
+        assert proxy.runtime.experience.learning.rates() == {}
+    assert origin.calls == 2
+
+
+async def test_a_near_miss_joins_the_neighbours_all_the_same(serving: Serving) -> None:
+    """Comparing comes after, and holds nothing up."""
+    async with serving(**audited(min_probability=0.9999)) as proxy:
+        for text in (RESET, AGAIN):
+            await proxy.post(chat(text))
+            await settled(proxy)
+        index = proxy.runtime.semantic.index.stats() if proxy.runtime.semantic else {}
+
+        assert index["entries"] == 2
+        assert len(verdicts(proxy)) == 1
+
+
+async def test_nothing_near_is_compared_unless_asked_for(serving: Serving) -> None:
+    """Without a share to audit, nothing is kept."""
+    async with serving(**audited(0, min_probability=0.9999)) as proxy:
+        for mode in ("semantic", "shadow"):
+            await proxy.post(chat(RESET), x_cache_mode=mode)
+            await proxy.post(chat(AGAIN), x_cache_mode=mode)
+            await settled(proxy)
+
+        assert verdicts(proxy) == []
+
+
+async def test_a_shadowed_hit_is_compared(serving: Serving, origin: ScriptedOrigin) -> None:
+    """So that a cache which only looks on learns what it would do; nothing is served by it."""
+    origin.always = AGREED
+    async with serving(**audited()) as proxy:
+        await ask(proxy, 0)
+        shadowed = await ask(proxy, 1, x_cache_mode="shadow")
+        await settled(proxy)
+        (kept,) = await samples(proxy)
+
+        assert (shadowed.cache, verdicts(proxy)) == ("MISS", [("shadowed", "same")])
+        assert kept.sample is not None
+        assert kept.sample.kind is Kind.SHADOWED
+        assert proxy.runtime.experience.learning.rates() == {}
+    assert origin.calls == 2

@@ -11,11 +11,11 @@ import aiohttp
 from proxy.config import Config
 from proxy.listening import bound
 from proxy.resilience import Deadline
-from proxy.runtime import Runtime, open_runtime
+from proxy.runtime import Runtime, open_live
 from proxy.web.server import listen
 from proxy.worker import Worker
 from tests.support.origin import ScriptedOrigin
-from tests.support.program import KEY, Json, chat, settings
+from tests.support.program import KEY, Json, chat, reloader_of, settings
 from tests.support.waiting import PATIENCE_S
 
 QUESTION, REWORDED = "How do I reset my password?", "how do I reset my PASSWORD"
@@ -66,11 +66,11 @@ class Standing:
 @asynccontextmanager
 async def standing(config: Json, worker: Worker) -> AsyncIterator[Standing]:
     async with (
-        open_runtime(Config.model_validate(config), io.StringIO(), worker) as runtime,
-        listen(runtime, bound("127.0.0.1", 0)) as url,
+        open_live(Config.model_validate(config), io.StringIO(), worker) as live,
+        listen(reloader_of(live), bound("127.0.0.1", 0)) as url,
         aiohttp.ClientSession() as http,
     ):
-        yield Standing(runtime, url, http)
+        yield Standing(live.current, url, http)
 
 
 @asynccontextmanager

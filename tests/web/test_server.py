@@ -11,10 +11,10 @@ import aiohttp
 
 from proxy.config import Config
 from proxy.listening import bound
-from proxy.runtime import open_runtime
+from proxy.runtime import open_live
 from proxy.web.server import listen
 from tests.support.origin import Gate, ScriptedOrigin
-from tests.support.program import chat, settings
+from tests.support.program import chat, reloader_of, settings
 
 
 @asynccontextmanager
@@ -23,8 +23,9 @@ async def server(
 ) -> AsyncIterator[tuple[str, AsyncExitStack]]:
     """Its address, and what stops it when it is closed."""
     config = Config.model_validate(settings(origin.url, directory))
-    async with open_runtime(config, io.StringIO()) as runtime, AsyncExitStack() as stack:
-        url = await stack.enter_async_context(listen(runtime, bound("127.0.0.1", 0)))
+    async with open_live(config, io.StringIO()) as live, AsyncExitStack() as stack:
+        listening = listen(reloader_of(live), bound("127.0.0.1", 0))
+        url = await stack.enter_async_context(listening)
         yield url.removesuffix("/v1"), stack
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from proxy.core.canonical import dumps
-from proxy.core.dialects.base import Json, UnreadableFrameError, is_count
+from proxy.core.dialects.base import Json, UnreadableFrameError
+from proxy.core.dialects.counting import cached_in, counted
 from proxy.core.dialects.deltas import settle
 from proxy.core.dialects.payloads import glance, has_halves, healed, parse
 from proxy.core.dialects.reader import UnknownShapeError
@@ -154,5 +155,9 @@ def usage_of(answer: Json) -> Usage | None:
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return None
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return Usage(prompt, completion) if is_count(prompt) and is_count(completion) else None
+    return counted(
+        usage.get("prompt_tokens"),
+        usage.get("completion_tokens"),
+        cached_in(usage, "prompt_tokens_details"),
+        answer.get("service_tier"),
+    )

@@ -12,6 +12,7 @@ from proxy.core.admission import AnswerFacts
 from proxy.core.canonical import dumps, loads
 from proxy.core.dialects.base import Json, Stamp, UnreadableFrameError, is_count
 from proxy.core.dialects.contents import is_one_of
+from proxy.core.dialects.counting import counted
 from proxy.core.dialects.deltas import settle
 from proxy.core.dialects.payloads import has_halves, healed, parse
 from proxy.core.model import Usage
@@ -151,7 +152,8 @@ def facts(answer: Json) -> AnswerFacts:
     )
 
 
-_ASKED: Final = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+_FROM_CACHE: Final = "cache_read_input_tokens"
+_ASKED: Final = ("input_tokens", "cache_creation_input_tokens", _FROM_CACHE)
 """What was read: anew, into the origin's cache, and from it."""
 
 
@@ -165,7 +167,7 @@ def usage_of(answer: Json) -> Usage | None:
     said = usage.get("output_tokens")
     if not is_count(said) or not all(map(is_count, (usage.get("input_tokens"), *read))):
         return None
-    return Usage(sum(read), said)
+    return counted(sum(read), said, usage.get(_FROM_CACHE), usage.get("service_tier"))
 
 
 def text_of(answer: Json) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from proxy.core.admission import AnswerFacts
-from proxy.core.dialects.base import Json, is_count
+from proxy.core.dialects.base import Json
 from proxy.core.dialects.contents import is_one_of
+from proxy.core.dialects.counting import cached_in, counted
 from proxy.core.model import Usage
 
 CALLS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
@@ -55,8 +56,12 @@ def usage_of(answer: Json) -> Usage | None:
     usage = whole.get("usage") if isinstance(whole, dict) else None
     if not isinstance(usage, dict):
         return None
-    prompt, completion = usage.get("input_tokens"), usage.get("output_tokens")
-    return Usage(prompt, completion) if is_count(prompt) and is_count(completion) else None
+    return counted(
+        usage.get("input_tokens"),
+        usage.get("output_tokens"),
+        cached_in(usage, "input_tokens_details"),
+        whole.get("service_tier"),
+    )
 
 
 def text_of(answer: Json) -> str:

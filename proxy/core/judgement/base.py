@@ -49,6 +49,6 @@ def judge(
         return Reject(f"similarity {similarity:.3f} < {threshold:.3f}")
     for guard in guards:
         if (reason := guard.veto(question, candidate)) is not None:
-            return Reject(reason)
+            return Reject(reason, guard.name)
     reason = f"similarity {similarity:.3f} >= {threshold:.3f}"
     return Doubt(reason) if is_verified else Accept(reason)

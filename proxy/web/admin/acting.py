@@ -15,6 +15,19 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A reply that is written piece by piece, once the act is logged.
+
+    Attributes:
+        content_type: Of all of it.
+        write: Writes it; raises ConnectionResetError where the operator has left.
+    """
+
+    content_type: str
+    write: Callable[[web.StreamResponse], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What came of an act.
 
@@ -24,7 +37,7 @@ class Told:
         details: What else the log line says; never anybody's words.
     """
 
-    body: Json
+    body: Json | Stream
     count: int | None = None
     details: Mapping[str, str | bool] = field(default_factory=dict)
 
@@ -32,7 +45,7 @@ class Told:
 Act = Callable[[web.Request], Awaitable[Told]]
 
 
-def guarded(name: str, act: Act) -> Callable[[web.Request], Awaitable[web.Response]]:
+def guarded(name: str, act: Act) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """An act as a handler: for whoever has the token, and with one event, `admin_act`, a call.
 
     Args:
@@ -40,8 +53,8 @@ def guarded(name: str, act: Act) -> Callable[[web.Request], Awaitable[web.Respon
         act: What is done.
     """
 
-    async def handle(request: web.Request) -> web.Response:
-        runtime = request.app[RUNTIME]
+    async def handle(request: web.Request) -> web.StreamResponse:
+        runtime = request[RUNTIME]
         event = runtime.observer.event
         try:
             who = access.admitted(request, runtime.config)
@@ -56,11 +69,25 @@ def guarded(name: str, act: Act) -> Callable[[web.Request], Awaitable[web.Respon
             raise
         counted = {} if told.count is None else {"count": told.count}
         event("admin_act", **about, status=200, **counted, **told.details)
+        if isinstance(told.body, Stream):
+            return await _streamed(request, told.body)
         return _reply(request, told.body)
 
     return handle
 
 
 def _reply(request: web.Request, body: Json) -> web.Response:
-    headers = {"x-request-id": request[REQUEST_ID], "cache-control": "no-store"}
-    return web.Response(body=orjson.dumps(body), content_type="application/json", headers=headers)
+    content = orjson.dumps(body)
+    return web.Response(body=content, content_type="application/json", headers=_headers(request))
+
+
+async def _streamed(request: web.Request, stream: Stream) -> web.StreamResponse:
+    response = web.StreamResponse(headers=_headers(request))
+    response.content_type = stream.content_type
+    await response.prepare(request)
+    await stream.write(response)
+    return response
+
+
+def _headers(request: web.Request) -> dict[str, str]:
+    return {"x-request-id": request[REQUEST_ID], "cache-control": "no-store"}

@@ -8,15 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Final, TypeVar
 
+from multidict import MultiMapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proxy.config.interpolation import dotted
-from proxy.core.changes import ALL_TENANTS, Selector
+from proxy.core.changes import ALL_TENANTS, Likeness, Selector
 from proxy.errors import BadRequestError, TierError, UnavailableError
 
 T = TypeVar("T")
 
 MAX_IDS: Final = 10_000
+
+LEAST_ALIKE: Final = 0.5
+"""Below that, texts have little more in common than their language."""
 
 Word = Annotated[str, Field(min_length=1, max_length=256)]
 Tenant = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:@-]{1,256}$")]
@@ -29,6 +33,32 @@ class Asked(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+class Filter(Asked):
+    """Which entries shall be told of, as a query string says it: all that is given must hold."""
+
+    tenant: Tenant | None = None
+    """Only this tenant's, by the digest that log lines and entries have; without it everybody's."""
+
+    model: Word | None = None
+    """Asked of this model."""
+
+    namespace: Annotated[str, Field(max_length=256)] | None = None
+    """Of this namespace; an empty one is that of requests that name none."""
+
+    tag: Word | None = None
+    """Entries that carry this tag."""
+
+    def selector(self) -> Selector:
+        """The same for the tiers."""
+        return Selector(
+            tenant=self.tenant or ALL_TENANTS,
+            tags=(self.tag,) if self.tag else (),
+            model=self.model,
+            namespace=self.namespace,
+            everything=True,
+        )
 
 
 class Invalidation(Asked):
@@ -57,6 +87,12 @@ class Invalidation(Asked):
     older_than: Annotated[float, Field(ge=0)] | None = None
     """Stored before this time, seconds since the epoch."""
 
+    like: Annotated[str, Field(min_length=1, max_length=20_000)] | None = None
+    """Whose question is indexed and like this text."""
+
+    at_least: Annotated[float, Field(ge=LEAST_ALIKE, le=1)] | None = None
+    """How alike: the least cosine of the two texts' vectors. It goes with `like`."""
+
     everything: bool = False
     """All entries, or all of the tenant: no other field may be given with it."""
 
@@ -66,15 +102,16 @@ class Invalidation(Asked):
     @property
     def named(self) -> list[str]:
         """The fields that choose."""
-        fields = ("tenant", "ids", "tags", "scope", "model", "namespace", "older_than")
+        fields = ("tenant", "ids", "tags", "scope", "model", "namespace", "older_than", "like")
         return [name for name in fields if getattr(self, name) is not None]
 
-    def selector(self) -> Selector:
-        """The same for the tiers. Raises BadRequestError when nothing, or too much, is chosen."""
-        if not self.named and not self.everything:
-            raise _bad("Nothing is chosen; say everything: true to forget all.", "everything")
-        if self.everything and (others := set(self.named) - {"tenant"}):
-            raise _bad(f"everything and {min(others)} contradict each other.", "everything")
+    def selector(self, like: Likeness | None = None) -> Selector:
+        """The same for the tiers; `like` is what `like` and `at_least` mean.
+
+        Raises:
+            BadRequestError: Nothing, or too much, is chosen.
+        """
+        self.refuse_unclear()
         return Selector(
             tenant=self.tenant or ALL_TENANTS,
             ids=self.ids or (),
@@ -83,12 +120,32 @@ class Invalidation(Asked):
             model=self.model,
             namespace=self.namespace,
             older_than=self.older_than,
+            like=like,
             everything=self.everything or self.named == ["tenant"],
         )
 
+    def refuse_unclear(self) -> None:
+        """Raises BadRequestError when nothing, or too much, is chosen."""
+        if (self.like is None) != (self.at_least is None):
+            raise _bad(
+                "like and at_least go together.", "like" if self.like is None else "at_least"
+            )
+        if not self.named and not self.everything:
+            raise _bad("Nothing is chosen; say everything: true to forget all.", "everything")
+        if self.everything and (others := set(self.named) - {"tenant"}):
+            raise _bad(f"everything and {min(others)} contradict each other.", "everything")
 
-def read(make: Callable[[], T]) -> T:
-    """What was asked. Raises BadRequestError that names the field."""
+
+def once(query: MultiMapping[str]) -> dict[str, str]:
+    """A query string. Raises BadRequestError for a name that is given twice: one would be lost."""
+    for name in query:
+        if len(query.getall(name)) > 1:
+            raise BadRequestError(f"{name} is given twice.", param=name, code="invalid_selector")
+    return dict(query)
+
+
+def read(make: Callable[[], T], code: str = "invalid_selector") -> T:
+    """What was asked. Raises BadRequestError, of that code, that names the field."""
     try:
         return make()
     except ValidationError as error:
@@ -96,7 +153,8 @@ def read(make: Callable[[], T]) -> T:
         param = dotted(tuple(problem["loc"]))
         if problem["type"] == "json_invalid":
             raise BadRequestError("The body is not JSON.", code="invalid_json") from None
-        raise _bad(f"{param or 'The body'}: {problem['msg']}.", param or None) from None
+        message = f"{param or 'The body'}: {problem['msg']}."
+        raise BadRequestError(message, param=param or None, code=code) from None
 
 
 @contextmanager

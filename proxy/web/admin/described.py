@@ -1,42 +1,25 @@
 """The admin API's part of the OpenAPI document."""
 
-from typing import Final
-
 from proxy.core.model import Result
-from proxy.errors import (
-    ApiError,
-    BadRequestError,
-    NotAllowedError,
-    NotFoundError,
-    TooLargeError,
-    UnauthorizedError,
-    UnavailableError,
-)
+from proxy.core.spending import Part
+from proxy.errors import BadRequestError, ForbiddenError, TooLargeError, UnavailableError
+from proxy.reloading import By
+from proxy.web.admin import describedreplicas, describedtransfers, describedwatching
 from proxy.web.admin.asked import Invalidation
+from proxy.web.admin.describedparts import (
+    COUNT,
+    COUNTS,
+    NEVER,
+    TEXT,
+    TIME,
+    UNREACHED,
+    USD,
+    operation,
+    query,
+)
 from proxy.web.admin.entries import Listing
-from proxy.web.admin.routes import CONFIG, ENTRIES, ENTRY, INVALIDATE, STATS
-from proxy.web.openapi_parts import JSON, Json, closed, failures, headers, ref
-
-SCHEME: Final = "adminToken"
-"""The name of the security scheme."""
-
-TAG: Final[Json] = {
-    "name": "admin",
-    "description": "For operators: see what is cached, and have it forgotten. Off without a token.",
-}
-
-_TEXT: Final[Json] = {"type": "string"}
-_COUNT: Final[Json] = {"type": "integer", "minimum": 0}
-_COUNTS: Final[Json] = {"type": "object", "additionalProperties": _COUNT}
-_TIME: Final[Json] = {"type": "number", "description": "Seconds since the epoch."}
-_NEVER: Final[Json] = {
-    "type": ["number", "null"],
-    "description": "Seconds since the epoch; null for never.",
-}
-_UNREACHED: Final[Json] = {
-    **_COUNT,
-    "description": "Workers of this port that may still have private answers.",
-}
+from proxy.web.admin.routes import CONFIG, ENTRIES, ENTRY, INVALIDATE, RELOAD, STATS
+from proxy.web.openapi_parts import JSON, Json, closed, ref
 
 
 def scheme() -> Json:
@@ -49,19 +32,33 @@ def paths() -> Json:
     return {
         INVALIDATE: {"post": _invalidate()},
         STATS: {
-            "get": _operation(
+            "get": operation(
                 "What the cache has done",
                 "Since the start, by all workers of this port; and how its parts are.",
                 "Stats",
             )
         },
         CONFIG: {
-            "get": _operation(
-                "The configuration as it holds", "Every key; secrets are hidden.", "Settings"
+            "get": operation(
+                "The configuration as it holds",
+                "Every key, secrets hidden; and what came of the last reload.",
+                "Settings",
             )
         },
+        RELOAD: {
+            "post": operation(
+                "Reload the configuration",
+                "All workers of this port read it anew and follow it. One that cannot be used "
+                "changes nothing: 400 with `invalid_config`, a problem a line.",
+                "Reloaded",
+                BadRequestError,
+            )
+        },
+        **describedreplicas.paths(),
         ENTRIES: {"get": _list()},
         ENTRY: {"parameters": [_entry_id()], "get": _show(), "delete": _delete()},
+        **describedtransfers.paths(),
+        **describedwatching.paths(),
     }
 
 
@@ -69,18 +66,18 @@ def schemas() -> Json:
     """The bodies."""
     return {
         "Invalidation": Invalidation.model_json_schema(),
-        "Invalidated": closed(
+        "Invalidated": _invalidated(),
+        "Stats": _stats(),
+        "Settings": closed(
             {
-                "object": {"const": "cache.invalidation"},
-                "dry_run": {"type": "boolean"},
-                "count": {**_COUNT, "description": "Entries forgotten, or that would be."},
-                "ids": {"type": "array", "items": _TEXT, "description": "Of them; the first ones."},
-                "has_more_ids": {"type": "boolean"},
-                "unreached_workers": _UNREACHED,
+                "object": {"const": "cache.config"},
+                "config": {"type": "object"},
+                "file": {"type": ["string", "null"], "description": "Null where there is none."},
+                "reload": {"oneOf": [{"type": "null"}, closed(_reload())]},
             }
         ),
-        "Stats": _stats(),
-        "Settings": closed({"object": {"const": "cache.config"}, "config": {"type": "object"}}),
+        "Reloaded": closed({**_reload(), "unreached_workers": COUNT}),
+        **describedreplicas.schemas(),
         "Entry": _entry(),
         "Entries": closed(
             {
@@ -92,43 +89,79 @@ def schemas() -> Json:
                 },
             }
         ),
+        **describedtransfers.schemas(),
+        **describedwatching.schemas(),
         "EntryDeleted": closed(
             {
                 "object": {"const": "cache.entry.deleted"},
-                "id": _TEXT,
+                "id": TEXT,
                 "deleted": {"const": True},
-                "unreached_workers": _UNREACHED,
+                "unreached_workers": UNREACHED,
             }
         ),
     }
 
 
+def _invalidated() -> Json:
+    return closed(
+        {
+            "object": {"const": "cache.invalidation"},
+            "dry_run": {"type": "boolean"},
+            "count": {
+                "type": ["integer", "null"],
+                "minimum": 0,
+                "description": "Entries forgotten, or that would be; null of a whole namespace.",
+            },
+            "ids": {"type": "array", "items": TEXT, "description": "Of them; the first ones."},
+            "has_more_ids": {"type": "boolean"},
+            "generation": {
+                "type": ["integer", "null"],
+                "description": "The number of a whole namespace's purge; null of any other.",
+            },
+            "unreached_workers": UNREACHED,
+        }
+    )
+
+
 def _stats() -> Json:
-    results = closed({result.value: _COUNT for result in Result})
+    results = closed({result.value: COUNT for result in Result})
     ratio = {"type": ["number", "null"], "description": "Of the requests that were looked up."}
-    requests = {"total": _COUNT, "by_result": results, "by_tier": _COUNTS, "by_api": _COUNTS}
+    requests = {"total": COUNT, "by_result": results, "by_tier": COUNTS, "by_api": COUNTS}
     tokens = ("saved", "prompt_saved", "completion_saved", "from_origin")
-    backlog = {"entries": _COUNT, "bytes": _COUNT, "drained": _COUNT, "dropped": _COUNTS}
+    backlog = {"entries": COUNT, "bytes": COUNT, "drained": COUNT, "dropped": COUNTS}
     return closed(
         {
             "object": {"const": "cache.stats"},
-            "version": _TEXT,
+            "version": TEXT,
             "since": {"type": ["number", "null"], "description": "When counting began."},
             "uptime_s": {"type": ["number", "null"], "description": "Seconds since then."},
             "workers": {"type": ["integer", "null"], "description": "That answered; null: one."},
             "requests": closed({**requests, "hit_ratio": ratio}),
-            "tokens": closed(dict.fromkeys(tokens, _COUNT)),
-            "saved_usd": {"type": "number", "minimum": 0},
+            "tokens": closed(dict.fromkeys(tokens, COUNT)),
+            "saved_usd": USD,
+            "cost": closed(
+                {
+                    "saved_usd": USD,
+                    "spent_usd": closed({part.value: USD for part in Part}, "By part."),
+                    "net_usd": {"type": "number"},
+                },
+                "What is saved, and what the cache itself spends at servers that bill.",
+            ),
+            "wrong_hits": describedwatching.wrong_hits(),
             "entries": {
                 "description": "By tier; null where the tier does not say.",
                 "type": "object",
                 "additionalProperties": {"type": ["integer", "null"], "minimum": 0},
             },
             "backlog": closed(backlog, "What waits for the shared tier."),
+            "reembedding": {
+                "description": "How far a change of embedder is; null: none is under way.",
+                "oneOf": [closed({"left": COUNT, "done": COUNT}), {"type": "null"}],
+            },
             "parts": {
                 "description": "`ok`, or what is wrong with that part of the cache.",
                 "type": "object",
-                "additionalProperties": _TEXT,
+                "additionalProperties": TEXT,
             },
         }
     )
@@ -137,42 +170,32 @@ def _stats() -> Json:
 def _entry() -> Json:
     fields: Json = {
         "object": {"const": "cache.entry"},
-        **dict.fromkeys(("id", "scope", "tenant", "namespace", "model"), _TEXT),
-        "tags": {"type": "array", "items": _TEXT},
-        "created_at": _TIME,
-        "expires_at": _NEVER,
-        "kept_until": _NEVER,
-        "size": {**_COUNT, "description": "Bytes of the answer."},
+        **dict.fromkeys(("id", "scope", "tenant", "namespace", "model"), TEXT),
+        "tags": {"type": "array", "items": TEXT},
+        "created_at": TIME,
+        "expires_at": NEVER,
+        "kept_until": NEVER,
+        "size": {**COUNT, "description": "Bytes of the answer."},
         "is_indexed": {"type": "boolean", "description": "Another question may find it."},
     }
     told = closed(fields)
-    question = {**_TEXT, "description": "Only with `admin.show_questions: true`."}
-    return {**told, "properties": {**fields, "question": question}}
+    more = {
+        "question": {**TEXT, "description": "Only with `admin.show_questions: true`."},
+        "similarity": {"type": "number", "description": "Only in a search by `like`."},
+    }
+    return {**told, "properties": {**fields, **more}}
 
 
-def _operation(
-    summary: str, said: str, answer: str, *refusals: type[ApiError], **more: object
-) -> Json:
-    """One call.
-
-    Args:
-        summary: What it is called.
-        said: The same in a sentence.
-        answer: The schema of what it tells.
-        refusals: The proxy's own errors beside those that every call may meet.
-        more: Further fields of the operation.
-    """
-    own = headers(["x-request-id"])
-    content = {JSON: {"schema": ref("schemas", answer)}}
-    told = {"description": "What was asked for.", "headers": own, "content": content}
-    always = (UnauthorizedError, NotFoundError, NotAllowedError)
+def _reload() -> Json:
+    keys = {"type": "array", "items": TEXT}
     return {
-        "tags": [TAG["name"]],
-        "summary": summary,
-        "description": said,
-        "responses": {"200": told, **failures(*always, *refusals)},
-        "security": [{SCHEME: []}],
-        **more,
+        "object": {"const": "cache.reload"},
+        "ok": {"type": "boolean"},
+        "at": TIME,
+        "by": {"enum": [by.value for by in By]},
+        "changed": {**keys, "description": "Keys that now have another value."},
+        "needs_restart": {**keys, "description": "Keys whose new value only a restart follows."},
+        "problems": {**keys, "description": "Why nothing was changed."},
     }
 
 
@@ -181,7 +204,7 @@ def _invalidate() -> Json:
         "schema": ref("schemas", "Invalidation"),
         "example": {"tags": ["faq"], "dry_run": True},
     }
-    return _operation(
+    return operation(
         "Forget entries",
         "In every tier and every replica, for good. All fields that are given must hold.",
         "Invalidated",
@@ -193,35 +216,27 @@ def _invalidate() -> Json:
 
 
 def _list() -> Json:
-    properties: Json = Listing.model_json_schema()["properties"]
-    return _operation(
+    return operation(
         "List entries",
         "In pages; one may have fewer than asked for, or none, although more follow.",
         "Entries",
         BadRequestError,
+        ForbiddenError,
         UnavailableError,
-        parameters=[
-            {
-                "name": name,
-                "in": "query",
-                "description": schema.pop("description"),
-                "schema": schema,
-            }
-            for name, schema in properties.items()
-        ],
+        parameters=query(Listing),
     )
 
 
 def _entry_id() -> Json:
     said = "As `x-cache-entry` has it."
-    return {"name": "id", "in": "path", "required": True, "description": said, "schema": _TEXT}
+    return {"name": "id", "in": "path", "required": True, "description": said, "schema": TEXT}
 
 
 def _show() -> Json:
-    return _operation("One entry", "All that is said of it.", "Entry", UnavailableError)
+    return operation("One entry", "All that is said of it.", "Entry", UnavailableError)
 
 
 def _delete() -> Json:
     said = "Everywhere, and for good; a private one too, of which no list tells."
     refusals = (BadRequestError, UnavailableError)
-    return _operation("Forget one entry", said, "EntryDeleted", *refusals)
+    return operation("Forget one entry", said, "EntryDeleted", *refusals)

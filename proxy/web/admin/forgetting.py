@@ -4,12 +4,14 @@ A caller reaches one of several workers. Each has answers that no other knows: p
 those that wait for the shared tier. So all are told, and each forgets what it has.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import web
 
-from proxy.runtime import Runtime
+from proxy.core.changes import Likeness
+from proxy.errors import BadRequestError
+from proxy.forgetting import Forgetting, Purged
 from proxy.web.admin.acting import Told
 from proxy.web.admin.asked import Invalidation, away, read
 from proxy.web.keys import PEERS, RUNTIME
@@ -19,17 +21,15 @@ MAX_TOLD: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class Everywhere:
     """What was forgotten.
 
     Attributes:
-        ids: In the shared tier, or on their way there.
-        held: Copies in session tiers; private answers are nowhere else.
+        purged: By all workers of this port together.
         unreached: Workers of this port that did not say in time that they have forgotten, too.
     """
 
-    ids: tuple[str, ...]
-    held: int = 0
+    purged: Purged
     unreached: int = 0
 
 
@@ -38,39 +38,59 @@ async def handle(request: web.Request) -> Told:
     raw = await request.read()
     asked = read(lambda: Invalidation.model_validate_json(raw))
     done = await everywhere(request, asked)
+    purged = done.purged
     body = {
         "object": "cache.invalidation",
         "dry_run": asked.dry_run,
-        "count": len(done.ids),
-        "ids": done.ids[:MAX_TOLD],
-        "has_more_ids": len(done.ids) > MAX_TOLD,
+        "count": purged.count,
+        "ids": purged.ids[:MAX_TOLD],
+        "has_more_ids": len(purged.ids) > MAX_TOLD,
+        "generation": purged.generation,
         "unreached_workers": done.unreached,
     }
     by = ",".join(asked.named) or "everything"
-    return Told(body, len(done.ids), {"by": by, "dry_run": asked.dry_run})
+    return Told(body, len(purged.ids), {"by": by, "dry_run": asked.dry_run})
 
 
-async def everywhere(request: web.Request, asked: Invalidation) -> Forgotten:
-    """The same as `here`, and by the other workers of this port too."""
-    done = await here(request.app[RUNTIME], asked)
+async def everywhere(request: web.Request, asked: Invalidation) -> Everywhere:
+    """In this process, in all that replicas share, and by the other workers of this port.
+
+    Raises:
+        BadRequestError: Nothing is chosen, or `like` cannot be compared.
+        UnavailableError: The shared tier or the index cannot be reached.
+    """
+    asked.refuse_unclear()
+    forgetting = request[RUNTIME].forgetting
+    with away():
+        selector = asked.selector(await _likeness(forgetting, asked))
+        done = await forgetting.forget(selector, dry_run=asked.dry_run)
     if PEERS not in request.app:
-        return done
+        return Everywhere(done)
     others = await request.app[PEERS].forget(asked)
     told = [one for one in others if one is not None]
     ids = dict.fromkeys((*done.ids, *(key for one in told for key in one.ids)))
     held = done.held + sum(one.held for one in told)
-    return Forgotten(tuple(ids), held, unreached=len(others) - len(told))
+    return Everywhere(replace(done, ids=tuple(ids), held=held), len(others) - len(told))
 
 
-async def here(runtime: Runtime, asked: Invalidation) -> Forgotten:
-    """In this process, and in all that replicas share.
+async def _likeness(forgetting: Forgetting, asked: Invalidation) -> Likeness | None:
+    if asked.like is None or asked.at_least is None:
+        return None
+    like = await forgetting.likeness(asked.like, asked.at_least)
+    if like is None:
+        raise BadRequestError(
+            "like: is blank, or longer than the embedder reads.",
+            param="like",
+            code="invalid_selector",
+        )
+    return like
 
-    Raises:
-        BadRequestError: Nothing is chosen.
-        UnavailableError: The shared tier cannot be reached.
+
+async def here(forgetting: Forgetting, asked: Invalidation) -> Purged:
+    """What this worker alone has, after another has forgotten what they share.
+
+    Of what is like a text it has nothing but what the change log tells of.
     """
-    selector = asked.selector()
-    held = 0 if asked.dry_run else runtime.session.purge(selector)
+    selector = None if asked.like is not None else asked.selector()
     with away():
-        ids = await runtime.invalidate(selector, dry_run=asked.dry_run)
-    return Forgotten(tuple(ids), held)
+        return await forgetting.forget_here(selector, dry_run=asked.dry_run)

@@ -23,12 +23,12 @@ COUNT_S: Final = 5.0
 
 async def handle(request: web.Request) -> Told:
     """The numbers; any of several workers speaks for all of them."""
-    runtime = request.app[RUNTIME]
+    runtime = request[RUNTIME]
     if PEERS in request.app:
         families = await request.app[PEERS].together()
     else:
         families = await asyncio.to_thread(runtime.metrics.families)
-    found = summary(families)
+    found = await asyncio.to_thread(summary, families)
     return Told(_body(runtime, found, await _shared(runtime), time.time()))
 
 

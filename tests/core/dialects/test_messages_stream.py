@@ -134,9 +134,12 @@ def test_a_call_is_an_act() -> None:
 def test_usage_is_all_that_was_read() -> None:
     """Anew and from the origin's cache; of the first event too, or not at all."""
     usage = {"input_tokens": 3, "cache_read_input_tokens": 5, "output_tokens": 4}
+    billed = Usage(8, 4, cached=5)
 
-    assert usage_of(said(usage=usage)) == Usage(8, 4)
-    assert usage_of({"type": "message_start", "message": said(usage=usage)}) == Usage(8, 4)
+    assert usage_of(said(usage=usage)) == billed
+    assert usage_of({"type": "message_start", "message": said(usage=usage)}) == billed
+    batch = usage_of(said(usage={**usage, "service_tier": "batch"}))
+    assert batch == Usage(8, 4, cached=5, service_tier="batch")
     assert usage_of(said(usage=None)) is None
     assert usage_of({"usage": {"output_tokens": 4}}) is None
 

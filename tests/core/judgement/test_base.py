@@ -29,7 +29,7 @@ def test_below_the_threshold_is_rejected_with_both_numbers(similarity: float) ->
 def test_a_veto_is_the_reason() -> None:
     """A trap above the threshold is rejected for what differs."""
     verdict = judge(read("Add 5 eggs"), read("Add 7 eggs"), 0.99, threshold=0.86)
-    assert verdict == Reject("number 5 != 7")
+    assert verdict == Reject("number 5 != 7", "number")
 
 
 def test_only_the_guards_given_are_asked() -> None:
@@ -59,4 +59,4 @@ def test_what_passes_is_in_doubt_where_something_verifies() -> None:
     assert verdict("Is soap safe?", "is soap safe", 0.1) == Accept("same question")
     assert verdict("Is soap safe?", "Is soap harmless?", 0.9) == Doubt("similarity 0.900 >= 0.700")
     assert verdict("Is soap safe?", "Is soap harmless?", 0.6) == Reject("similarity 0.600 < 0.700")
-    assert verdict("Add 5 eggs", "Add 7 eggs", 0.9) == Reject("number 5 != 7")
+    assert verdict("Add 5 eggs", "Add 7 eggs", 0.9) == Reject("number 5 != 7", "number")

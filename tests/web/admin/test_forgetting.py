@@ -16,9 +16,12 @@ QUESTION, OTHER = "What is a cache?", "What is a tree?"
 PRIVATE = "My mail is ann@example.org: what is my user name?"
 
 
-async def is_cached(proxy: Served, text: str = QUESTION, **headers: str) -> bool:
+async def is_cached(
+    proxy: Served, text: str = QUESTION, model: str = "gpt-4o", **headers: str
+) -> bool:
     """Whether it is answered by any tier."""
-    got = await proxy.post(chat(text), cache_control="only-if-cached", **headers)
+    asked = chat(text, model=model)
+    got = await proxy.post(asked, cache_control="only-if-cached", **headers)
     return got.status == 200
 
 
@@ -59,8 +62,11 @@ async def test_each_selector_forgets_what_it_means(watched: Served) -> None:
     for selector, ids in meant:
         first, second = await filled(watched)
         done = await invalidate(watched, **selector)
-        assert set(done.json["ids"]) == ids, selector
-        assert await is_cached(watched, x_cache_namespace="n") == (first not in ids)
+        is_namespace = set(selector) == {"namespace"}
+        assert set(done.json["ids"]) == (set() if is_namespace else ids), selector
+        assert (done.json["count"] is None) == is_namespace == (done.json["generation"] is not None)
+        assert await is_cached(watched, x_cache_namespace="n") == (first not in ids), selector
+        assert await is_cached(watched, OTHER, model="gpt-5") == (second not in ids), selector
 
 
 async def test_the_reply_says_what_was_done(watched: Served) -> None:
@@ -74,6 +80,7 @@ async def test_the_reply_says_what_was_done(watched: Served) -> None:
         "count": 1,
         "ids": [first],
         "has_more_ids": False,
+        "generation": None,
         "unreached_workers": 0,
     }
 
@@ -106,6 +113,13 @@ async def test_a_dry_run_changes_nothing(watched: Served, origin: ScriptedOrigin
         ({"older_than": "1d"}, "older_than"),
         ({"older_than": -1}, "older_than"),
         ({"everything": "yes"}, "everything"),
+        ({"like": "What is a cache?"}, "at_least"),
+        ({"at_least": 0.9}, "like"),
+        ({"at_least": 0.9, "tags": ["a"]}, "like"),
+        ({"like": "What is a cache?", "at_least": 0.4}, "at_least"),
+        ({"like": "What is a cache?", "at_least": 1.1}, "at_least"),
+        ({"like": "", "at_least": 0.9}, "like"),
+        ({"like": "What is a cache?", "at_least": 0.9, "everything": True}, "everything"),
         ({"everything": 1}, "everything"),
         ([], None),
     ],
@@ -121,6 +135,41 @@ async def test_a_selector_that_is_not_understood_is_refused(
     assert (got.status, got.code) == (400, "invalid_selector")
     assert got.json["error"]["param"] == param
     assert await is_cached(watched, x_cache_namespace="n")
+
+
+async def test_nothing_is_like_a_text_where_nothing_is_indexed(watched: Served) -> None:
+    """503 says so: an operator must not believe that it is done."""
+    await filled(watched)
+    got = await invalidate(watched, like=QUESTION, at_least=0.9)
+
+    assert (got.status, got.code) == (503, "no_semantic_tier")
+    assert await is_cached(watched, x_cache_namespace="n")
+
+
+async def test_what_is_like_a_text_is_forgotten(serving: Serving) -> None:
+    """Of all scopes, or of those that are chosen besides; rewordings too, and nothing else."""
+    async with serving(admin=ADMIN, embedder={"kind": "local"}) as proxy:
+        like = {"like": "how do I reset my PASSWORD", "at_least": 0.8}
+        first = await proxy.post(chat("How do I reset my password?"))
+        second = await proxy.post(chat("How can I reset my password?"), x_cache_namespace="n")
+        await proxy.post(chat(OTHER))
+        await proxy.runtime.store.idle(Deadline(PATIENCE_S))
+        ids = {got.headers["x-cache-entry"] for got in (first, second)}
+        counted = await invalidate(proxy, **like, dry_run=True)
+        narrowed = await invalidate(proxy, **like, namespace="n", dry_run=True)
+        done = await invalidate(proxy, **like)
+        again = await invalidate(proxy, **like)
+        blank = await invalidate(proxy, like=" ", at_least=0.8)
+
+        assert set(counted.json["ids"]) == ids
+        assert narrowed.json["ids"] == [second.headers["x-cache-entry"]]
+        assert set(done.json["ids"]) == ids
+        assert again.json["count"] == 0
+        assert (blank.status, blank.code) == (400, "invalid_selector")
+        assert not await is_cached(proxy, "How do I reset my password?")
+        assert not await is_cached(proxy, "how do I reset my password")
+        assert not await is_cached(proxy, "How can I reset my password?", x_cache_namespace="n")
+        assert await is_cached(proxy, OTHER)
 
 
 async def test_a_body_that_is_no_json_is_refused(watched: Served) -> None:

@@ -109,7 +109,12 @@ async def test_the_configuration_is_shown_without_its_secrets(serving: Serving) 
         got = await call(proxy, "GET", "/admin/v1/config")
         config = proxy.runtime.config
 
-    assert got.json == {"object": "cache.config", "config": effective(config)}
+    assert got.json == {
+        "object": "cache.config",
+        "config": effective(config),
+        "file": None,
+        "reload": None,
+    }
     assert got.json["config"]["cache"]["deadline_ms"] == 1000
     for secret in (TOKEN, "sk-origins-own", KEY):
         assert secret not in got.body.decode()

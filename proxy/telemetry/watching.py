@@ -1,0 +1,55 @@
+"""What operators watch: the `Observer` that remembers the last requests and what was decided.
+
+It costs each request about two microseconds, and nothing is computed until somebody reads. All of
+it is this process's own, in bounded memory, and ends with it.
+"""
+
+from proxy.core.model import Outcome
+from proxy.ports import Clock
+from proxy.telemetry.decisions import Decisions
+from proxy.telemetry.following import Following
+from proxy.telemetry.history import History
+from proxy.telemetry.recent import Recent
+
+
+class Watch:
+    """Remembers what happens while somebody may look.
+
+    Args:
+        clock: The time now.
+        is_on: Whether there is anybody who may; see `switch`.
+    """
+
+    def __init__(self, *, clock: Clock, is_on: bool = True) -> None:
+        self._clock = clock
+        self._is_on = is_on
+        self.recent = Recent()
+        self.decisions = Decisions(clock())
+        self.history = History()
+        self.following = Following()
+
+    def switch(self, *, on: bool) -> None:
+        """Remember from now on, or forget all and remember nothing."""
+        if on and not self._is_on:
+            self.decisions.clear(self._clock())
+        if not on:
+            self.recent.clear()
+            self.decisions.clear(self._clock())
+            self.history.clear()
+            self.following.clear()
+        self._is_on = on
+
+    def notice(self, outcome: Outcome) -> None:
+        """One request is over."""
+        if not self._is_on:
+            return
+        at = self._clock()
+        self.recent.add(at, outcome)
+        self.history.count(at, outcome)
+        self.decisions.add(at, outcome)
+        self.following.request(at, outcome)
+
+    def event(self, name: str, **fields: str | float | bool | None) -> None:
+        """Something worth a log line and a count."""
+        if self._is_on:
+            self.following.event(self._clock(), name, fields)

@@ -1,0 +1,1 @@
+"""The dashboard: one page over the admin API, for operators."""
