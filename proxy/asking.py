@@ -132,6 +132,8 @@ class Asker:
                 await self._flights.over(flight)
         if not head.is_success:
             return f"status {head.status}"
+        if flight.is_void:
+            return "forgotten meanwhile"
         return "too large" if landing is None else landing.refusal
 
     def _flight(self, errand: Errand, key: str | None) -> Flight:

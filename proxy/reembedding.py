@@ -157,7 +157,9 @@ class Reembedder:
         standing = await self._embedders.announce(self._embedder.id)
         if standing.is_chosen and standing.is_alone:
             await self._embedders.announce(self._embedder.id, has_all=True)
-            await self._read()  # an import may have ended in this moment
+            self._has_read_all = False  # an import may have ended in this moment
+            while not (self._found or self._has_read_all):
+                await self._read()
             if self._found:
                 await self._embedders.doubt()
 

@@ -5,7 +5,8 @@ followed in the rest, and what it would take is named.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -14,12 +15,20 @@ from typing import Final
 
 from proxy.config import Config
 from proxy.config.differing import Difference, difference
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, described
 from proxy.ports import Clock
 from proxy.runtime import Live
 
-LOOK_S: Final = 0.25
+LOOK_S: Final = 0.2
 """Between two looks at the file: what is saved holds within a second."""
+
+SETTLE_S: Final = 0.05
+"""Between two looks at what is read: whoever writes a file may begin by emptying it."""
+
+TRIES: Final = 20
+"""After so many, a file that is another at each look is given up."""
+
+_EMPTY: Final = sha256(b"").digest()
 
 
 class By(StrEnum):
@@ -86,7 +95,7 @@ class Reloader:
         self._reloading = asyncio.Lock()
 
     async def reload(self, by: By) -> Reload:
-        """Read the configuration, and follow it if it can be used. Never raises ConfigError."""
+        """Read the configuration, and follow it if it can be used. Never raises."""
         async with self._reloading:
             try:
                 found = await self._follow()
@@ -106,12 +115,44 @@ class Reloader:
 
     async def _follow(self) -> Difference:
         """Raises ConfigError where it cannot be used."""
-        held = self.live.current.config
-        found = await asyncio.to_thread(lambda: difference(held, self._read()))
-        await self.live.follow(found.followed)
+        with _as_a_problem():
+            found = await self._read_settled()
+            await self.live.follow(found.followed)
         if self._told is not None:
             self._told(found.followed)
         return found
+
+    async def _read_settled(self) -> Difference:
+        """As `_read_anew`, once nobody writes the file: half of it may be a whole configuration."""
+        for _ in range(TRIES):
+            before = await self._look()
+            found: Difference | ConfigError
+            try:
+                found = await self._read_anew()
+            except ConfigError as error:
+                found = error
+            await asyncio.sleep(SETTLE_S if self.file else 0)
+            if before == await self._look():
+                break
+        else:
+            raise ConfigError([f"{self.file}: is another whenever it is read"])
+        if isinstance(found, ConfigError):
+            raise found
+        return found
+
+    async def _look(self) -> bytes | None:
+        return None if self.file is None else await asyncio.to_thread(_digest, self.file)
+
+    async def _read_anew(self) -> Difference:
+        """Raises ConfigError. A file of no bytes is half written, or lost: it is not followed."""
+        held, file = self.live.current.config, self.file
+
+        def read() -> Difference:
+            if file is not None and _digest(file) == _EMPTY:
+                raise ConfigError([f"{file}: is empty"])
+            return difference(held, self._read())
+
+        return await asyncio.to_thread(read)
 
     def _event(self, name: str, **fields: str) -> None:
         self.live.current.observer.event(name, **fields)
@@ -130,13 +171,13 @@ class Reloader:
         a link that is turned to another, is a change as well. One that is being written is left
         alone until it has the same content at two looks.
         """
-        if (file := self.file) is None:
+        if self.file is None:
             return
         seen: bytes | None = None
-        before = await asyncio.to_thread(_digest, file)
+        before = await self._look()
         while True:
             await asyncio.sleep(LOOK_S)
-            found = await asyncio.to_thread(_digest, file)
+            found = await self._look()
             is_steady, before = found == before, found
             if found is None or found == seen or not is_steady:
                 continue
@@ -146,13 +187,25 @@ class Reloader:
 
     async def _has_news(self) -> bool:
         """Whether a reload would come to anything else than the last one, or the start."""
-        held, last = self.live.current.config, self.last
+        last = self.last
         problems, left = ((), ()) if last is None else (last.problems, last.needs_restart)
         try:
-            found = await asyncio.to_thread(lambda: difference(held, self._read()))
+            with _as_a_problem():
+                found = await self._read_anew()
         except ConfigError as error:
             return tuple(error.problems) != problems
         return bool(found.changed or problems or found.needs_restart != left)
+
+
+@contextmanager
+def _as_a_problem() -> Iterator[None]:
+    """Whatever is wrong with a file, it must not end those who wait for the next one."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError([f"cannot be followed: {described(error)}"]) from error
 
 
 def _digest(file: Path) -> bytes | None:

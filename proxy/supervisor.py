@@ -210,13 +210,18 @@ class Supervisor:
         while True:
             await _readable(ready.fileno())
             match _news(ready):
-                case Config() as config:  # for whoever is started from now on
-                    self._config = config
+                case Config() as config:
+                    self._follow(config)
                 case None:
                     return has_listened
                 case _:
                     has_listened = True
                     self._count(number)
+
+    def _follow(self, config: Config) -> None:
+        """What a worker follows holds for whoever is started from now on, and for this log."""
+        self._config, telemetry = config, config.telemetry
+        self._observer.adapt(open_logs(telemetry.log_format, telemetry.log_level, sys.stderr))
 
     def _start(self, worker: Worker) -> tuple[_Process, Connection]:
         context = multiprocessing.get_context("spawn")

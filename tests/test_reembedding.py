@@ -14,8 +14,9 @@ from proxy.cli import opening
 from proxy.config import Config
 from proxy.core.changes import ALL_TENANTS, Added, Selector
 from proxy.core.model import Entry, Vector
+from proxy.core.reembedding import Standing
 from proxy.errors import TierError
-from proxy.reembedding import MOST_FAULTS, Reembedder
+from proxy.reembedding import MOST_FAULTS, PAGE, Reembedder
 from proxy.resilience import Deadline, Stage, Tasks
 from proxy.tiers.sqlite import SqliteTier
 from proxy.tiers.sqliteembedders import SqliteEmbedders
@@ -155,6 +156,32 @@ async def test_entries_that_are_imported_later(world: World) -> None:
         (made,) = await world.fill(1)
         await world.embedders.doubt()
         await until_async(lambda: _has(world, made, "another/8"))
+
+
+class Crowded(SqliteEmbedders):
+    """While it is written down that all is done, an import comes, and much else after it."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.tier, clock=world.clock)
+        self._world = world
+        self.imported: list[Entry] = []
+
+    async def announce(self, embedder: str, *, has_all: bool = False) -> Standing:
+        if has_all and not self.imported:
+            for number in range(PAGE):
+                made = entry(f"of its own {number}", self._world.clock, embedder=embedder)
+                await self._world.tier.put(made)
+            self.imported = await self._world.fill(1)
+            await self.doubt()
+        return await super().announce(embedder, has_all=has_all)
+
+
+async def test_an_import_at_the_last_moment(world: World) -> None:
+    """That all is done is taken back, however much the log had to tell meanwhile."""
+    world.embedders = crowded = Crowded(world)
+    async with running(world.reembedder(Another())):
+        await until(lambda: bool(crowded.imported))
+        await until_async(lambda: _has(world, crowded.imported[0], "another/8"))
 
 
 async def _is_done(world: World, embedder: str) -> bool:

@@ -258,6 +258,72 @@ async def test_a_file_that_is_gone_for_a_moment_is_no_change(following: Followin
     assert is_quiet
 
 
+@pytest.mark.parametrize("content", ["server: {host: 2026-13-45}", "server: &a [*a]", "a: 1"])
+async def test_the_file_is_watched_whatever_was_in_it(following: Following, content: str) -> None:
+    """What YAML itself trips over is a problem of the file like any other, until it is mended."""
+    async with following(server={"watch_config": True}) as it, asyncio.TaskGroup() as group:
+        watching = group.create_task(it.reloader.watch())
+        it.file.write_text(content)
+        await until(lambda: it.events("config_reload_failed") != [], "the problem")
+        it.write(cache={"ttl": {"default_s": 77}})
+        await until(lambda: _lifetime(it) == 77, "the mended file")
+        watching.cancel()
+
+
+async def test_half_a_file_is_not_followed(following: Following) -> None:
+    """It may be a configuration of quite another meaning: with the shipped origin, for instance."""
+    async with following() as it:
+        source, whole = Source(it.file, {}), it.file.read_text()
+        it.file.write_text("server: {port: 0}")
+
+        def read() -> Config:
+            config = source.read()
+            it.file.write_text(whole)  # the writer goes on just now
+            return config
+
+        reloader = Reloader(it.live, read, clock=time.time, file=it.file)
+        settled = await reloader.reload(By.SIGNAL)
+        it.file.write_bytes(b"")
+        emptied = await it.reloader.reload(By.SIGNAL)
+        upstream = it.live.current.config.upstream
+
+    assert (settled.ok, settled.changed, settled.needs_restart) == (True, (), ())
+    assert emptied.problems == (f"{it.file}: is empty",)
+    assert upstream.base_url.startswith("http://127.0.0.1")
+
+
+async def test_a_file_that_never_rests_is_given_up(following: Following) -> None:
+    """A reload ends, whatever is done to the file."""
+    async with following() as it:
+
+        def read() -> Config:
+            it.file.write_text(f"{it.file.read_text()}\n")
+            return Source(it.file, {}).read()
+
+        reloader = Reloader(it.live, read, clock=time.time, file=it.file)
+        done = await reloader.reload(By.API)
+
+    assert done.problems == (f"{it.file}: is another whenever it is read",)
+
+
+async def test_a_fault_of_our_own_ends_no_reloading(following: Following) -> None:
+    """Whatever goes wrong in a reload is told as its problem, and the next one goes well."""
+
+    def read() -> Config:
+        if faults:
+            raise faults.pop()
+        held: Config = it.live.current.config
+        return held
+
+    faults: list[Exception] = [OverflowError("not today")]
+    async with following() as it:
+        reloader = Reloader(it.live, read, clock=time.time)
+        first, second = await reloader.reload(By.API), await reloader.reload(By.API)
+
+    assert (first.ok, second.ok) == (False, True)
+    assert "OverflowError" in first.problems[0]
+
+
 async def test_a_threshold_holds_for_the_next_request(semantic: Served) -> None:
     """Nothing of a reload keeps the loop from its requests: files are not read there."""
     await semantic.post(chat("How do I reset my password?"))

@@ -66,6 +66,16 @@ def deaf(_config: Config, worker: Worker, ready: Connection) -> None:
     time.sleep(600)
 
 
+def quieted(config: Config, worker: Worker, ready: Connection) -> None:
+    """Follows a configuration that has only errors logged, and then dies once."""
+    if worker.restarts == 0:
+        quieter = config.telemetry.model_copy(update={"log_level": "error"})
+        ready.send(LISTENS)
+        ready.send(config.model_copy(update={"telemetry": quieter}))
+        os.kill(os.getpid(), signal.SIGKILL)
+    steady(config, worker, ready)
+
+
 class Running:
     """A supervisor in this process, which is told what a signal would tell it."""
 
@@ -134,6 +144,21 @@ async def test_the_dead_are_replaced(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert status == 0
     assert "2 1 began" not in running.notes
     assert [f'"status":-{signal.SIGKILL:d}' in line for line in died] == [True, True]
+
+
+async def test_it_logs_as_the_workers_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a reload says of the log holds for what is said of workers, too."""
+    running = Running(tmp_path, quieted, workers=1)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(running.supervisor.run())
+        await running.has("1 1 began")
+        os.kill(os.getpid(), signal.SIGINT)
+    err = capsys.readouterr().err
+
+    assert '"event":"worker_started"' in err
+    assert '"event":"worker_died"' not in err
 
 
 async def test_a_second_signal_ends_the_deaf(tmp_path: Path) -> None:

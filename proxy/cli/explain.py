@@ -12,6 +12,7 @@ from proxy.cli.exits import EXIT_FAILED
 from proxy.cli.operating import ProxyUrl, proxy_of
 from proxy.cli.options import AsJson, ConfigFile, exit_with, load_or_exit, misused
 from proxy.cli.printing import print_json, print_table
+from proxy.core.printable import printable
 from proxy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ ModelName = Annotated[
 
 
 def explain(  # noqa: PLR0913 - a parameter an option
+    context: typer.Context,
     questions: Questions = None,
     config: ConfigFile = None,
     *,
@@ -84,16 +86,16 @@ def explain(  # noqa: PLR0913 - a parameter an option
     found = load_or_exit(config)
     headers = _headers(header or [], key_env)
     asked = _asked(questions or [], request, model)
+    is_running = running or _is_typed(context, "url")
     if len(asked) == 1 and against is not None:
         asked = [*asked, _body(against)]
     if len(asked) == 1:
-        is_running = running or url is not None
         report = (
             _ask(found, url, asked[0], headers)
             if is_running
             else _look_up(found, asked[0], headers)
         )
-    elif running or url is not None:
+    elif is_running:
         misused("The running proxy explains one request: leave the other out.")
     else:
         report = _compare(found, asked[0], asked[1], headers)
@@ -103,6 +105,12 @@ def explain(  # noqa: PLR0913 - a parameter an option
         _print(report)
     if not report["decision"]["served"]:
         raise typer.Exit(EXIT_FAILED)  # as of grep: there is none
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """Whether an option stands in the command: REPRISE_URL only says where the proxy is."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _asked(texts: Sequence[str], request: Path | None, model: str | None) -> list[Json]:
@@ -204,11 +212,11 @@ def _print(report: Json) -> None:
         _print_steps(near["steps"])
     decision = report["decision"]
     answer = f"answered by the {decision['tier']} tier" if decision["served"] else "not answered"
-    typer.echo(f"{answer}: {decision['reason']}")
+    typer.echo(f"{answer}: {printable(decision['reason'])}")
 
 
 def _print_question(label: str, text: str) -> None:
-    typer.echo(f"{label:<7} {text}")
+    typer.echo(f"{label:<7} {printable(text)}")
 
 
 def _print_steps(steps: Sequence[Json]) -> None:

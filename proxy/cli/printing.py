@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from proxy.core.printable import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -86,7 +88,7 @@ def table_of(
         is_number = bool(number) and not is_text
         table.add_column(column, justify="right" if is_number else "left", no_wrap=is_number)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # nobody's words are markup
+        table.add_row(*(Text(printable(cell)) for cell in row))  # nobody's words are markup
     return table
 
 

@@ -97,14 +97,14 @@ def purge(  # noqa: PLR0913 - each is an option
     if not dry_run and not yes:
         _ask_first(proxy, selector)
     done = proxy.call("POST", "invalidate", body={**selector, "dry_run": dry_run})
-    _report(done, json=json)
+    _report(done, tenant, json=json)
 
 
-def _report(done: Json, *, json: bool) -> None:
+def _report(done: Json, tenant: str | None, *, json: bool) -> None:
     if json:
         print_json(done)
     else:
-        typer.echo(_said(done))
+        typer.echo(_said(done, tenant))
     if done["unreached_workers"]:
         typer.echo(
             f"{done['unreached_workers']} worker(s) did not answer, and may have private answers "
@@ -114,9 +114,10 @@ def _report(done: Json, *, json: bool) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _said(done: Json) -> str:
+def _said(done: Json, tenant: str | None) -> str:
     if done["count"] is None:
-        return "The whole namespace is forgotten."
+        of_whom = "" if tenant is None else f" of {tenant}"
+        return f"The whole namespace{of_whom} is forgotten."
     return f"{_entries(done['count'])} {'would be forgotten' if done['dry_run'] else 'forgotten'}."
 
 

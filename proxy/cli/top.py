@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,8 +14,9 @@ import typer
 from proxy.cli.exits import EXIT_FAILED
 from proxy.cli.operating import Proxy, ProxyError, ProxyUrl, proxy_of, read_object
 from proxy.cli.options import AsJson, ConfigFile, load_or_exit
-from proxy.cli.printing import percent, print_json_line, table_of
+from proxy.cli.printing import percent, print_json_line, screen, table_of
 from proxy.cli.watching import Seconds, Show, from_now_on, until_stopped
+from proxy.core.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -37,18 +38,11 @@ AGAIN_S: Final = 1.0
 OPENED: Final = "opened"
 """No event of the proxy's: from now on nothing is missed."""
 
-REQUESTS_HEAD: Final = (
-    "time",
-    "result",
-    "tier",
-    "ms",
-    "similarity",
-    "status",
-    "api",
-    "model",
-    "namespace",
-    "why",
-)
+WIDE: Final = 120
+"""Columns of a terminal that has room for all of a request."""
+
+ONLY_WIDE: Final = ("similarity", "api", "namespace")
+"""What a narrower one leaves out, so that the rest can be read."""
 
 Rows = Annotated[int, typer.Option("--rows", min=1, max=1000, help="The newest so many requests.")]
 Once = Annotated[bool, typer.Option("--once", help="Show what there is, and end.")]
@@ -193,11 +187,12 @@ def _rates(history: Json) -> Json:
     step_s = history["step_s"]
     points = history["points"][-1 - RATES_S // step_s : -1]
     requests = sum(sum(point["requests"].values()) for point in points)
+    looked_up = requests - sum(point["requests"].get("BYPASS", 0) for point in points)
     hits = sum(sum(point["tiers"].values()) for point in points)
     return {
         "seconds": len(points) * step_s,
         "requests_per_s": requests / max(1, len(points) * step_s),
-        "hit_ratio": hits / requests if requests else None,
+        "hit_ratio": hits / looked_up if looked_up else None,
         "errors": sum(point["errors"] for point in points),
         "tokens_saved": sum(point["tokens_saved"] for point in points),
         "saved_usd": sum(point["saved_usd"] for point in points),
@@ -214,30 +209,21 @@ def _view(proxy: Proxy, seen: Seen) -> "Group":
         f"{percent(rates['hit_ratio'])} from the cache, {rates['errors']} errors, "
         f"{rates['tokens_saved']} tokens and {rates['saved_usd']:.4f} USD saved"
     )
-    has_questions = any("question" in one for one in seen.requests.values())
-    rows = [
-        (*_row(one), *([one.get("question", "")] if has_questions else []))
-        for one in seen.requests.values()
-    ]
-    events = [_happened(one) for one in seen.events]
-    head_row = (*REQUESTS_HEAD, "question") if has_questions else REQUESTS_HEAD
-    table = table_of(head_row, rows, is_text=True)
+    events = [printable(_happened(one)) for one in seen.events]
+    told = list(seen.requests.values())
+    columns = _columns(told, screen().width)
+    rows = [tuple(_CELLS[name](one) for name in columns) for one in told]
+    table = table_of(columns, rows, is_text=True)
     return Group(Text(head), table, *map(Text, events))
 
 
-def _row(one: Json) -> tuple[str, ...]:
-    return (
-        _clock(one["at"]),
-        one["result"],
-        one["tier"] or "-",
-        _number(one["duration_ms"], 1),
-        _number(one["similarity"], 3),
-        str(one["status"]),
-        one["api"],
-        one["model"] or "-",
-        one["namespace"] or "-",
-        one["reason"] or "",
-    )
+def _columns(told: Sequence[Json], width: int) -> list[str]:
+    """What is shown of these requests on a terminal of that width."""
+    left_out = () if width >= WIDE else ONLY_WIDE
+    has_questions = any("question" in one for one in told)
+    return [
+        name for name in _CELLS if name not in left_out and (name != "question" or has_questions)
+    ]
 
 
 def _happened(one: Json) -> str:
@@ -252,3 +238,19 @@ def _clock(at: float) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+_CELLS: Final[dict[str, Callable[[Json], str]]] = {
+    "time": lambda one: _clock(one["at"]),
+    "result": lambda one: str(one["result"]),
+    "tier": lambda one: one["tier"] or "-",
+    "ms": lambda one: _number(one["duration_ms"], 1),
+    "similarity": lambda one: _number(one["similarity"], 3),
+    "status": lambda one: str(one["status"]),
+    "api": lambda one: str(one["api"]),
+    "model": lambda one: one["model"] or "-",
+    "namespace": lambda one: one["namespace"] or "-",
+    "why": lambda one: one["reason"] or "",
+    "question": lambda one: str(one.get("question", "")),
+}
+"""A request's columns."""

@@ -30,10 +30,14 @@ def with_values(text: str, values: Mapping[str, float]) -> str:
 
     Raises:
         ConfigError: A value is not written out: it comes from the environment or from an anchor,
-            or a section is not one.
+            or a section is not one; or the file is written in a way that is not understood here.
     """
     for key, value in values.items():
-        text = _with_value(text, key, _written(value))
+        try:
+            text = _with_value(text, key, _written(value))
+            yaml.compose(text, yaml.SafeLoader)
+        except yaml.YAMLError:
+            raise ConfigError([f"{key}: cannot be set in a file that is written so"]) from None
     return text
 
 
@@ -85,15 +89,16 @@ def difference(before: str, after: str, name: str) -> str:
 def replace_file(path: Path, text: str, suffix: str) -> Path:
     """Write the file at once or not at all, and keep what it was under its name and the suffix.
 
-    Returns the copy. Raises OSError.
+    Where the path is a link, what it leads to is replaced. Returns the copy. Raises OSError.
     """
+    path = path.resolve(strict=True)
     copy = path.with_name(f"{path.name}{suffix}")
     mode = path.stat().st_mode & 0o777
     new = path.with_name(f".{path.name}.new")
-    copy.write_bytes(path.read_bytes())
-    copy.chmod(mode)
-    new.write_bytes(text.encode())
-    new.chmod(mode)
+    for file, content in ((copy, path.read_bytes()), (new, text.encode())):
+        file.touch(mode=0o600)  # it may hold keys: at no moment may others read it
+        file.write_bytes(content)
+        file.chmod(mode)
     new.replace(path)
     return copy
 

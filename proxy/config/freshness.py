@@ -38,7 +38,7 @@ class TtlRule(Section):
     """Path of the request or a pattern, such as `/v1/responses`."""
 
     ttl_s: float = Field(default=DAY_S, ge=0, le=LONGEST_S)
-    """Lifetime in seconds; with 0 such entries are stale at once."""
+    """Lifetime in seconds; with 0 such answers are not kept."""
 
     stale_while_revalidate_s: Seconds | None = None
     """As the key of `cache.ttl`, for these entries; null takes that one."""

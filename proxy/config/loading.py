@@ -61,7 +61,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """
     path = Source(path, environ).file
     interpolation = Interpolation(environ)
-    data = interpolation.fill(read_file(path)) if path is not None else {}
+    try:
+        data = interpolation.fill(read_file(path)) if path is not None else {}
+    except RecursionError:
+        raise ConfigError([f"{path}: nests too deeply, or holds itself by an anchor"]) from None
     if interpolation.problems:
         raise ConfigError(interpolation.problems)
     sources = {**interpolation.sources, **_override(data, environ)}

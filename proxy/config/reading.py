@@ -25,6 +25,14 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        """A word that looks like a date, or is said to be a number, and is none."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError):
+            problem = f"is not {node.tag.replace('tag:yaml.org,2002:', '!!')}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
 
 def read_file(path: Path) -> dict[str, Any]:
     """The file's mapping; an empty file is an empty one.

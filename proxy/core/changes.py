@@ -40,8 +40,13 @@ class Likeness:
     embedder: str
 
     def meets(self, other: Entry | Traits) -> bool:
-        """Whether it has a vector that is as near; those of two embedders are never near."""
+        """Whether it has a vector that is as near; those of two embedders are never near.
+
+        Nor is one of another length, as an import may bring it.
+        """
         if other.vector is None or other.embedder != self.embedder:
+            return False
+        if other.vector.shape != self.vector.shape:
             return False
         return float(self.vector @ other.vector) >= self.at_least
 

@@ -229,9 +229,11 @@ _KINDS: Final = {"entry", "cache.export", "cache.export.end", "chat"}
 def _entry(told: _Entry) -> Entry:
     body = _raw("body", told.body)
     try:
-        loads(body)  # a replay reads it
+        answer = loads(body)  # a replay reads it
     except ValueError:
         raise LineError("body: is not JSON") from None
+    if not isinstance(answer, dict):
+        raise LineError("body: is not a JSON object, as answers are")
     kept_until = _when(told.kept_until)
     if _when(told.expires_at) > kept_until:
         raise LineError("kept_until: is before expires_at")

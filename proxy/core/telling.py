@@ -1,6 +1,6 @@
 """Explanations as steps for people, and as JSON for programs: docs/explain.md lists the fields."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -115,6 +115,23 @@ def comparison_report(found: Comparison) -> Json:
         "cached": _asked(found.cached),
         "pair": _pair(found.pair, found.rules) if found.pair else None,
     }
+
+
+def unquoted(found: Explanation) -> Explanation:
+    """The same without a word of cached questions: of a veto, which quotes them, only the guard."""
+    guards = {reason: name for near in found.neighbours for name, reason in near.pair.vetoes}
+
+    def bare(pair: Pair) -> Pair:
+        vetoes = tuple((name, name) for name, _ in pair.vetoes)
+        reason = guards.get(pair.reason, pair.reason)
+        return replace(pair, question="", vetoes=vetoes, reason=reason)
+
+    why = found.decision.reason
+    return replace(
+        found,
+        decision=replace(found.decision, reason=guards.get(why, why)),
+        neighbours=tuple(replace(near, pair=bare(near.pair)) for near in found.neighbours),
+    )
 
 
 def explanation_report(found: Explanation) -> Json:

@@ -16,6 +16,7 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from proxy.core.model import Outcome
+from proxy.core.printable import printable
 
 Format = Literal["auto", "json", "console"]
 LEVELS = {
@@ -183,10 +184,18 @@ def _json() -> list[Processor]:
 
 def _console(stream: TextIO) -> list[Processor]:
     return [
+        _printable,
         structlog.dev.ConsoleRenderer(
             colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        ),
     ]
+
+
+def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Fields of a console line; JSON escapes what is no text by itself."""
+    return {
+        name: printable(value) if isinstance(value, str) else value for name, value in event.items()
+    }
 
 
 def _dumps(fields: EventDict, **_: object) -> str:

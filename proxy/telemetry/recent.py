@@ -1,10 +1,11 @@
 """The last requests, newest first, and what an operator is told of one."""
 
 from collections import deque
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from proxy.core.model import Outcome, Result
-from proxy.telemetry.logs import kind_of_reason
+from proxy.telemetry.logs import MAX_FIELD_CHARS, cut, kind_of_reason
 
 Json = dict[str, Any]
 
@@ -12,7 +13,7 @@ KEPT: Final = 1000
 """Requests that a process remembers."""
 
 QUESTION_CHARS: Final = 1000
-"""Of a question that is shown: it may be a whole document."""
+"""Of a question that is remembered: it may be a whole document."""
 
 
 class Noticed(NamedTuple):
@@ -66,6 +67,21 @@ class Recent:
         return sorted(meant, key=place_of, reverse=True)[:limit]
 
 
+def shortened(outcome: Outcome) -> Outcome:
+    """The same in bounded memory: a model, too, has whatever name its caller gives it."""
+    if (
+        max(len(outcome.model), len(outcome.reason)) <= MAX_FIELD_CHARS
+        and len(outcome.question) <= QUESTION_CHARS
+    ):
+        return outcome
+    return replace(
+        outcome,
+        model=cut(outcome.model),
+        reason=cut(outcome.reason),
+        question=outcome.question[:QUESTION_CHARS],
+    )
+
+
 def place_of(one: Noticed) -> Place:
     """Where it stands in a list."""
     return one.at, one.outcome.request_id
@@ -102,7 +118,7 @@ def request_told(at: float, outcome: Outcome, *, with_question: bool) -> Json:
         "saved_usd": outcome.saved_usd or 0.0,
         "stored": outcome.stored,
     }
-    return {**told, "question": outcome.question[:QUESTION_CHARS]} if with_question else told
+    return {**told, "question": outcome.question} if with_question else told
 
 
 def _ms(outcome: Outcome, stage: str) -> float | None:

@@ -9,7 +9,8 @@ from proxy.ports import Clock
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.following import Following
 from proxy.telemetry.history import History
-from proxy.telemetry.recent import Recent
+from proxy.telemetry.logs import cut
+from proxy.telemetry.recent import Recent, shortened
 
 
 class Watch:
@@ -43,7 +44,7 @@ class Watch:
         """One request is over."""
         if not self._is_on:
             return
-        at = self._clock()
+        at, outcome = self._clock(), shortened(outcome)
         self.recent.add(at, outcome)
         self.history.count(at, outcome)
         self.decisions.add(at, outcome)
@@ -52,4 +53,5 @@ class Watch:
     def event(self, name: str, **fields: str | float | bool | None) -> None:
         """Something worth a log line and a count."""
         if self._is_on:
-            self.following.event(self._clock(), name, fields)
+            short = {key: cut(value) for key, value in fields.items()}
+            self.following.event(self._clock(), name, short)

@@ -2,7 +2,8 @@
 
 An entry's description ends with the newest number that was known when the origin was asked for it.
 Where its namespace has a newer one nobody is answered with it, and `sweep` removes it. A purge is
-numbered in the first group, whose log tells of it, and then copied to the others.
+numbered in the first group, then copied to the others, and told of in the log at last: who reads of
+it and empties his session tier finds nothing any more that he would take back into it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from proxy.core.changes import ALL_TENANTS, Selector, Traits
 from proxy.tiers import selectors
 from proxy.tiers.rediscluster import together
 from proxy.tiers.redislink import Group, Groups, RedisLink, SplitError, mapped
-from proxy.tiers.redisscripts import GET, NUMBER, OUTDATED, RENUMBER, SWEEP, SWEPT
+from proxy.tiers.redisscripts import FORGET, GET, NUMBER, OUTDATED, RENUMBER, SWEEP, SWEPT
 
 NEWEST: Final = ""
 """Field: the newest number of all."""
@@ -97,10 +98,10 @@ class RedisPurges:
         return None if found is None else (found[0], int(found[1]))
 
     async def _read_apart(self, group: Group, entry_id: str) -> tuple[bytes, int] | None:
-        """The same, key by key. The purges come last, so that none is missed."""
+        """The same, key by key: an older description than the bytes', and all purges since."""
         name = group.entry(entry_id)
-        data = await self._link.ask(name, "GET", name)
         about = await self._link.ask(group.about, "HGET", group.about, entry_id)
+        data = await self._link.ask(name, "GET", name)
         purges = await self.of(group)
         if data is None or about is None:
             return None
@@ -113,9 +114,9 @@ class RedisPurges:
         first, *others = self._groups
         field = field_of(tenant, namespace)
         told = selectors.written(Selector(tenant, namespace=namespace))
-        keys = [first.purges, first.log]
-        number = await self._link.run(NUMBER, keys, field, told, *self._told)
+        number = await self._link.run(NUMBER, [first.purges], field)
         await together([self._link.run(RENUMBER, [one.purges], field, number) for one in others])
+        await self._link.run(FORGET, [first.log], *self._told, told)
         self.newest = max(self.newest, int(number))
         return int(number)
 

@@ -147,14 +147,12 @@ redis.pcall('PUBLISH', ARGV[2], ARGV[1] .. ' ')
 NUMBER: Final = Script(
     "number",
     """
--- KEYS: purges, log. ARGV: the namespace's field, selector, writer, channel.
+-- KEYS: purges. ARGV: the namespace's field.
 -- The time, so that numbers grow even over a server that has lost what it knew.
 local time = redis.call('TIME')
 local known = tonumber(redis.call('HGET', KEYS[1], '') or '0')
 local number = string.format('%.0f', math.max(time[1] * 1000000 + time[2], known + 1))
 redis.call('HSET', KEYS[1], ARGV[1], number, '', number)
-redis.call('XADD', KEYS[2], '*', 'op', 'f', 'selector', ARGV[2])
-redis.pcall('PUBLISH', ARGV[4], ARGV[3] .. ' ')
 return number
 """,
 )

@@ -6,10 +6,12 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from proxy.core.changes import Likeness, Selector
+from proxy.core.changes import ALL_TENANTS, Likeness, Selector
 from proxy.tiers.codec import CodecError
 
 _FLOAT32: Final = np.dtype("<f4")
+
+ANYTHING: Final = Selector(ALL_TENANTS, everything=True)
 
 
 def written(selector: Selector) -> bytes:
@@ -26,9 +28,14 @@ def written(selector: Selector) -> bytes:
         "everything": selector.everything,
     }
     try:
-        return orjson.dumps({name: value for name, value in fields.items() if value or value == ""})
+        return orjson.dumps({name: value for name, value in fields.items() if _is_given(value)})
     except TypeError as error:
         raise CodecError(f"selector cannot be encoded: {error}") from error
+
+
+def _is_given(value: object) -> bool:
+    """Unlike a time of 0, or the namespace without a name, which mean something."""
+    return value is not None and value is not False and value != ()
 
 
 def _written(like: Likeness) -> dict[str, Any]:
@@ -37,7 +44,10 @@ def _written(like: Likeness) -> dict[str, Any]:
 
 
 def read(data: bytes) -> Selector:
-    """What was written. Raises CodecError for anything else."""
+    """What was written. Of anything else nobody knows what it means, so that it means all.
+
+    The log would not be read past it otherwise. Whoever reads it forgets what he alone has.
+    """
     try:
         found = orjson.loads(data)
         like = found.get("like")
@@ -52,8 +62,8 @@ def read(data: bytes) -> Selector:
             like=like and _read(like),
             everything=found.get("everything", False),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CodecError(f"selector cannot be read: {error!r}") from error
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ANYTHING
 
 
 def _read(like: dict[str, Any]) -> Likeness:

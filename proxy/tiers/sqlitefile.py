@@ -228,8 +228,10 @@ class EntryFile:
 
     def purge_ids(self, selector: Selector, *, dry_run: bool) -> list[str]:
         """Delete and log those of its ids that the selector means. Returns them."""
+        # Their index finds them; the condition alone would read every row.
+        where = f"id IN (SELECT value FROM json_each(:ids)) AND {MEANT}"  # noqa: S608 - made of constants
         given = values(selector, selector.ids)
-        return self._purge(MEANT, given, None if dry_run else selector, dry_run=dry_run)
+        return self._purge(where, given, None if dry_run else selector, dry_run=dry_run)
 
     def purge_after(
         self, selector: Selector, row: int, *, dry_run: bool

@@ -113,8 +113,9 @@ def _prefix(request: web.Request, runtime: Runtime) -> str | None:
     """The upstream's path prefix that the path begins with; None where it is a path of our own."""
     if request.match_info.http_exception is None:
         return None
-    head = "/" + request.path[1:].partition("/")[0]
-    return head if head in runtime.origins.routes.prefixes and head != request.path else None
+    path = request.rel_url.raw_path  # as `passthrough.destination` reads it
+    head = "/" + path[1:].partition("/")[0]
+    return head if head in runtime.origins.routes.prefixes and head != path else None
 
 
 async def _enveloped(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -110,6 +110,11 @@ async def test_purge(operator: Operator) -> None:
     assert not await operator.is_cached("One?")
     assert await operator.is_cached("Two?")
 
+    other = await operator.run("purge", "--namespace", "", "--tenant", "nobody", "--yes")
+
+    assert other.stdout == "The whole namespace of nobody is forgotten.\n"
+    assert await operator.is_cached("Two?")
+
     whole = await operator.run("purge", "--namespace", "", "--yes")
 
     assert (whole.returncode, whole.stdout) == (0, "The whole namespace is forgotten.\n")

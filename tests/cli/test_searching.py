@@ -38,7 +38,10 @@ async def test_entries_are_searched(operator: Operator) -> None:
 
 
 async def test_the_running_proxy_explains(operator: Operator) -> None:
-    """To whom a key belongs, without being told the key; exit codes are as without it."""
+    """To whom a key belongs, without being told the key; exit codes are as without it.
+
+    Where the proxy is says not that it is asked: two questions are compared wherever one is.
+    """
     entry = await operator.ask(QUESTION)
     root = operator.proxy.root
     asked = ("explain", REWORDED, "--model", "gpt-4o", "--running")
@@ -52,6 +55,8 @@ async def test_the_running_proxy_explains(operator: Operator) -> None:
     theirs = await explained(*asked, key="sk-other")
     heeded = await explained(*asked, "--header", "x-cache-namespace: two words")
     both = await explained("explain", QUESTION, REWORDED, "--running")
+    elsewhere = await explained("explain", QUESTION, REWORDED, "--url", root)
+    alone = await explained("explain", QUESTION, REWORDED)
 
     assert (shown.returncode, shown.stderr) == (0, "")
     assert f"entry   {entry}" in shown.stdout
@@ -62,5 +67,5 @@ async def test_the_running_proxy_explains(operator: Operator) -> None:
     assert "not answered: nothing is near" in theirs.stdout
     assert (heeded.returncode, heeded.stdout) == (2, "")
     assert "x-cache-namespace" in heeded.stderr
-    assert both.returncode == 2
+    assert (both.returncode, elsewhere.returncode, alone.returncode) == (2, 2, 0)
     assert KEY not in operator.proxy.log.getvalue()

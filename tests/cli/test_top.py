@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from proxy.cli.top import Seen, _rates
+from proxy.cli.top import Seen, _columns, _rates
 from tests.cli.test_operating import TOKEN, Operator
 from tests.support.origin import ScriptedOrigin
 from tests.support.program import Json, Serving
@@ -95,6 +95,17 @@ async def test_top_once(operator: Operator) -> None:
     assert "One?" in shown.stdout
     told = json.loads(ended.stdout)
     assert [one["result"] for one in told["requests"]] == ["HIT"]
+
+
+async def test_callers_do_not_write_on_the_operators_terminal(operator: Operator) -> None:
+    """A question or a model that would clear the screen or set its title is shown as written."""
+    await operator.ask("\x1b]0;owned\x07\x1b[2J?")
+    shown = await operator.run("top", "--once")
+    listed = await operator.run("entries")
+    asked = await operator.run("explain", "--model", "gpt-4o", "--running", "\x1b[2J?")
+
+    assert "\x1b" not in shown.stdout + listed.stdout + asked.stdout
+    assert all("\\x1b[2J?" in one.stdout for one in (shown, listed, asked))
 
 
 async def test_top_as_it_happens(operator: Operator) -> None:
@@ -183,15 +194,34 @@ def test_rates_are_of_whole_steps() -> None:
     """The step under way is left out: it would look like a lull."""
     empty: dict[str, Any] = {"requests": {}, "tiers": {}, "errors": 0}
     saved = {"tokens_saved": 3, "saved_usd": 0.5}
-    full = {"requests": {"HIT": 20, "MISS": 10}, "tiers": {"vector": 20}, "errors": 1}
+    results = {"HIT": 20, "MISS": 10, "BYPASS": 30}
+    full = {"requests": results, "tiers": {"vector": 20}, "errors": 1}
     points = [{**empty, **saved}] * 6 + [{**full, **saved}] * 6 + [{**empty, **saved}]
     rates = _rates({"step_s": 10, "points": points})
 
     assert rates["seconds"] == 60
-    assert rates["requests_per_s"] == 3
-    assert rates["hit_ratio"] == pytest.approx(2 / 3)
+    assert rates["requests_per_s"] == 6
+    assert rates["hit_ratio"] == pytest.approx(2 / 3)  # of those looked up, as in `stats`
     assert (rates["errors"], rates["tokens_saved"], rates["saved_usd"]) == (6, 18, 3)
     assert _rates({"step_s": 10, "points": [{**empty, **saved}]})["hit_ratio"] is None
+
+
+def test_a_narrow_terminal_shows_less_of_a_request() -> None:
+    """What is shown can be read: eighty columns have no room for everything."""
+    told: list[Json] = [{"question": "Which?"}]
+
+    assert _columns([], 200)[-1] == "why"
+    assert _columns(told, 200)[-1] == "question"
+    assert _columns(told, 80) == [
+        "time",
+        "result",
+        "tier",
+        "ms",
+        "status",
+        "model",
+        "why",
+        "question",
+    ]
 
 
 def test_the_newest_requests_stay() -> None:

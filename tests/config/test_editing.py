@@ -76,6 +76,8 @@ def test_a_value_is_set_where_it_stands(before: str, after: str) -> None:
         "cache: 7\n",
         "cache:\n  vector:\n    floor: [1]\n",
         "x: &mine\n  floor: 0.7\ncache:\n  vector: *mine\n",
+        "server: {}\n...\n",
+        "? cache\n: ttl: {}\n",
     ],
 )
 def test_what_is_not_written_out_is_left_alone(text: str) -> None:
@@ -109,6 +111,19 @@ def test_a_file_is_replaced_whole_and_what_it_was_is_kept(tmp_path: Path) -> Non
     assert file.read_bytes() == b"cache: { vector: { floor: 0.75 } }\r\n"
     assert [path.stat().st_mode & 0o777 for path in (file, copy)] == [0o600, 0o600]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "config.yaml.bak"]
+
+
+def test_a_link_to_a_file_stays_one(tmp_path: Path) -> None:
+    """Where configurations are kept elsewhere and linked to, it is the kept one that changes."""
+    (tmp_path / "kept").mkdir()
+    kept, link = tmp_path / "kept" / "config.yaml", tmp_path / "config.yaml"
+    kept.write_text("cache: {}\n")
+    link.symlink_to(kept)
+    copy = replace_file(link, edited(link, {FLOOR: 0.75}, {}), ".bak")
+
+    assert link.is_symlink()
+    assert load(kept, {}).cache.vector.floor == 0.75
+    assert copy.read_text() == "cache: {}\n"
 
 
 def test_an_edit_that_would_change_something_else_is_refused(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ def vector(*numbers: float) -> str:
         (changed(created_at="1"), "created_at: "),
         (changed(kept_until=5), "kept_until: is before expires_at"),
         (changed(body="nonsense"), "body: is not JSON"),
+        (changed(body="[]"), "body: is not a JSON object"),
         (changed(body={"base64": "!"}), "body: is not base64"),
         (changed(frames=["a", {"base64": "x"}]), "frames.1: is not base64"),
         (changed(usage={"prompt": -1}), "usage.prompt: "),

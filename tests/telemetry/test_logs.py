@@ -222,6 +222,17 @@ def test_libraries_log_through_the_same_lines() -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
+def test_callers_do_not_steer_the_terminal(log_format: Format) -> None:
+    """A model's name that holds an escape sequence is shown as one, and does nothing."""
+    stream = io.StringIO()
+    logs = Logs(open_logs(log_format, "info", stream))
+    logs.notice(replace(HIT, model="a\x1b[2Jb"))
+    logs.event("stage_failed", reason="no\x1b]0;use")
+
+    assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
 def test_tracebacks_hold_no_variables(log_format: Format) -> None:
     """Prompts and keys are in local variables, and those are never written."""
     stream = io.StringIO()

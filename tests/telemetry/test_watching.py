@@ -56,11 +56,19 @@ def test_requests_of_one_moment_are_told_once_in_pages() -> None:
     assert len({one.outcome.request_id for one in pages}) == 4
 
 
-def test_a_long_question_is_cut() -> None:
-    """A list of requests stays a list, whatever was pasted into one."""
-    told = request_told(NOW, outcome(question="x" * 100_000), with_question=True)
+def test_what_a_caller_makes_long_is_not_remembered_whole() -> None:
+    """A list stays short, and memory bounded, whatever was pasted into a question or a name."""
+    watch, heard = Watch(clock=lambda: NOW), list[Happening | Dropped]()
+    long = "x" * 100_000
+    with watch.following.heard_by(heard.append):
+        watch.notice(outcome(model=long, question=long, reason=f"name {long} != y"))
+        watch.event("stage_failed", reason=long)
+    [remembered] = watch.recent.page(1)
+    told = request_told(*remembered, with_question=True)
 
     assert len(told["question"]) == QUESTION_CHARS
+    assert max(len(told["model"]), len(told["reason"])) < QUESTION_CHARS
+    assert len(str(heard)) < 5 * QUESTION_CHARS
 
 
 # Decisions

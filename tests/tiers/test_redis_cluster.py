@@ -24,7 +24,7 @@ from tests.support.program import Served, Serving, chat
 from tests.support.servers import ClusterServer, ClusterServers, RedisServer, free_port
 from tests.support.tls import Authority, tls_before
 from tests.support.waiting import until_async
-from tests.tiers.builders import Events, FakeClock, Fold, entry, redis_tier
+from tests.tiers.builders import Events, FakeClock, Fold, entry, redis_tier, scope
 
 RECOVERY_S = 10.0
 """After the loss of a master with a replica, all is as before."""
@@ -433,3 +433,41 @@ async def test_callers_notice_misses_only(replicated: ClusterServers, serving: S
 
     assert time.monotonic() - began < RECOVERY_S
     assert ready["parts"]["shared"] == "ok"
+
+
+async def test_the_log_tells_of_a_namespace_once_all_masters_know(
+    growing: ClusterServers, tier: RedisTier, clock: FakeClock, events: Events
+) -> None:
+    """Who reads it and then finds an entry of old would keep it, since nobody tells him again."""
+    where = scope(namespace="docs")
+    made = [entry(f"q{number}", clock, where=where) for number in range(64)]
+    await asyncio.gather(*map(tier.put, made))
+    reader = Fold(tier, limit=100)
+    await reader.catch_up()
+    first = growing.owner(key_slot(next(iter(Groups("p", GROUPS))).log.encode()))
+    slow = [node for node in growing.masters if node is not first]
+    for node in slow:
+        node.tell("CLIENT PAUSE 60000 WRITE")
+    patient = redis_tier(growing.url, clock, events, timeout_s=20)
+    await patient.start()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(patient.forget("docs", ALL_TENANTS))
+        try:
+            await until_async(lambda: _has_number(first), "the first master's number")
+            for _ in range(20):
+                await reader.step()
+
+            assert reader.forgotten == []
+        finally:
+            for node in slow:
+                node.tell("CLIENT UNPAUSE")
+    await patient.close()
+    await reader.catch_up()
+
+    assert reader.forgotten == [Selector(ALL_TENANTS, namespace="docs")]
+    assert await tier.purge(Selector(ALL_TENANTS, everything=True), dry_run=True) == []
+
+
+async def _has_number(node: ClusterServer) -> bool:
+    [group, *_] = Groups("p", GROUPS)
+    return await asyncio.to_thread(node.tell, f"EXISTS {group.purges}") == ":1\r\n"

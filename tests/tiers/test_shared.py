@@ -474,6 +474,23 @@ async def test_a_purge_means_what_the_selector_means(
     assert await tier.purge(selector) == []
 
 
+@pytest.mark.parametrize("fields", [*SELECTORS, {"older_than": 0.0}], ids=str)
+async def test_the_log_tells_what_was_chosen(
+    tier: SharedTier, clock: FakeClock, fields: dict[str, Any]
+) -> None:
+    """Word for word, whatever it was: who follows the log must mean what the operator meant."""
+    chosen = Selector("acme", **fields)
+    reader = Fold(tier)
+    await reader.catch_up()
+    await tier.purge(chosen)
+    await tier.put(entry("q", clock))
+    await reader.catch_up()
+
+    assert [set(told.ids) for told in reader.forgotten] == [set(chosen.ids)]
+    assert [replace(told, ids=chosen.ids) for told in reader.forgotten] == [chosen]
+    assert len(reader.ids) == 1
+
+
 # Two processes.
 
 

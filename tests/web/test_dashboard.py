@@ -155,10 +155,22 @@ async def test_a_page_that_is_known_is_not_sent_again(watched: Served) -> None:
 
 async def test_only_files_of_the_page_are_served(watched: Served) -> None:
     """No path leads to another file of the program or the machine."""
-    for name in ("page.py", "../page.py", "%2e%2e/page.py", "vendor/uplot/LICENSE", "vendor", ""):
+    for name in ("page.py", "../page.py", "%2e%2e/page.py", "vendor/uplot/LICENSE", "vendor"):
         got = await watched.get(f"{PATH}/{name}")
 
         assert (got.status, got.code) in {(404, "unknown_file"), (404, "not_found")}
+
+
+async def test_a_slash_at_the_end_leads_to_the_page(watched: Served) -> None:
+    """Also behind a front that gives the page a path of its own: the way there is relative."""
+    url = f"{watched.root}{PATH}/"
+    async with watched.http.get(url, allow_redirects=False) as got:
+        told = (got.status, got.headers["location"])
+    async with watched.http.get(url) as got:
+        arrived = (got.status, got.url.path)
+
+    assert told == (308, "../dashboard")
+    assert arrived == (200, PATH)
 
 
 async def test_there_is_no_dashboard_without_a_token(proxy: Served) -> None:

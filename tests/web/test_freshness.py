@@ -104,6 +104,26 @@ async def test_a_failing_origin_is_not_hammered(serving: Serving, origin: Script
     assert line["reason"] == "status 500"
 
 
+async def test_a_refresh_that_a_purge_has_overtaken(
+    serving: Serving, origin: ScriptedOrigin
+) -> None:
+    """What it brings was asked for before: nobody is answered with it, and nothing else is told."""
+    async with serving(cache={"ttl": TTL}) as proxy:
+        await expired(proxy)
+        gate = Gate()
+        origin.then(before=gate)
+        stale = await proxy.post(chat())
+        await gate.reached()
+        await proxy.runtime.invalidate(Selector(ALL_TENANTS, everything=True))
+        gate.open()
+        await until(lambda: bool(proxy.events("refresh_failed")))
+        again = await proxy.post(chat())
+        (line,) = proxy.events("refresh_failed")
+
+    assert (stale.cache, again.cache) == ("STALE", "MISS")
+    assert line["reason"] == "forgotten meanwhile"
+
+
 async def test_replicas_refresh_once(origin: ScriptedOrigin, tmp_path: Path) -> None:
     """Two proxies over one shared tier ask the origin once for an answer both serve stale."""
     rules = [{"tag": "short", "ttl_s": SHORT_S}]

@@ -6,6 +6,7 @@ from typing import Any
 
 import openai
 import pytest
+from yarl import URL
 
 from tests.support.origin import Act, Received, ScriptedOrigin, scripted_origin
 from tests.support.program import KEY, Got, Served, Serving, chat
@@ -60,6 +61,19 @@ async def test_by_path(serving: Serving, origin: ScriptedOrigin, other: Scripted
     assert got.json["path"] == "/v1/models?x=1"
     assert direct.cache == "MISS"
     assert (origin.calls, other.calls) == (1, 2)
+
+
+async def test_a_path_that_only_looks_like_a_prefix_goes_nowhere(
+    serving: Serving, origin: ScriptedOrigin, other: ScriptedOrigin
+) -> None:
+    """A slash that is written as `%2F` parts no path: no origin is asked, the main one neither."""
+    async with serving(upstreams=[named(other, path_prefix="/ollama")]) as proxy:
+        url = URL(f"{proxy.root}/ollama%2Fv1/models", encoded=True)
+        async with proxy.http.get(url) as got:
+            status = got.status
+
+    assert status == 404
+    assert origin.requests == other.requests == []
 
 
 async def test_azure(serving: Serving, other: ScriptedOrigin) -> None:

@@ -75,8 +75,7 @@ def read(body: Json, *, tenant: str, namespace: str, extra: Mapping[str, str]) -
         namespace: Partition of the tenant's entries.
         extra: What else must match: query string, beta headers.
     """
-    model = body.get("model")
-    name = model if isinstance(model, str) else ""
+    name = parameters.model_of(body)
     try:
         parts, unknown = parameters.sorted_out(body, TABLE)
         scope = Scope(

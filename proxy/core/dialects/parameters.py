@@ -11,6 +11,9 @@ from typing import Any, Final
 
 from proxy.core.dialects.base import Json
 
+MAX_MODEL: Final = 256
+"""Characters of a model's name: it is kept with entries, and in memory for whoever asks of it."""
+
 
 class Part(StrEnum):
     """Where a parameter goes."""
@@ -69,6 +72,12 @@ def is_on(value: object) -> bool:
 def is_given(value: object) -> bool:
     """Anything but `null`."""
     return value is not None
+
+
+def model_of(body: Json) -> str:
+    """The model that a request names; "" for none, or for what is too long to be a name."""
+    told = body.get("model")
+    return told if isinstance(told, str) and len(told) <= MAX_MODEL else ""
 
 
 def sorted_out(body: Json, table: Table) -> tuple[dict[Part, Json], Json]:

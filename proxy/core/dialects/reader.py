@@ -15,7 +15,14 @@ from typing import Any, ClassVar
 from proxy.core.canonical import UncanonicalError, fingerprint
 from proxy.core.conversation.turns import Turn
 from proxy.core.dialects.base import Json, Reading
-from proxy.core.dialects.parameters import Part, Table, sorted_out, why_bypass, why_exact
+from proxy.core.dialects.parameters import (
+    Part,
+    Table,
+    model_of,
+    sorted_out,
+    why_bypass,
+    why_exact,
+)
 from proxy.core.model import Scope
 
 
@@ -62,8 +69,7 @@ class Reader(ABC):
 
     def read(self, body: Json, *, tenant: str, namespace: str, extra: Mapping[str, str]) -> Reading:
         """Read a request; one of an unknown shape is a bypass with the reason `unreadable`."""
-        told = body.get("model")
-        model = told if isinstance(told, str) else ""
+        model = model_of(body)
         scope = partial(Scope, tenant=tenant, namespace=namespace, api=self.api)
         try:
             return self._read(body, model, scope, extra)

@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import orjson
 from aiohttp import web
@@ -18,7 +18,6 @@ from proxy.config.admin import Admin
 from proxy.errors import BadRequestError
 from proxy.resilience import Tasks
 from proxy.telemetry.following import BEGINNING, Dropped, Happening, Mailbox
-from proxy.telemetry.logs import cut
 from proxy.telemetry.recent import request_told
 from proxy.web.admin.acting import Json, Stream, Told
 from proxy.web.keys import PEERS, RELOADER, RUNTIME, STOPPING
@@ -202,8 +201,7 @@ def _data(said: Said, *, with_question: bool) -> Json | None:
         return one
     if one.outcome is not None:
         return request_told(one.at, one.outcome, with_question=with_question)
-    fields: dict[str, Any] = {name: cut(value) for name, value in (one.fields or {}).items()}
-    return {**fields, "at": one.at, "name": one.name}
+    return {**(one.fields or {}), "at": one.at, "name": one.name}
 
 
 def _line(said: Said, *, with_question: bool) -> bytes:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from aiohttp import web
 from pydantic import ConfigDict, Field
 
-from proxy.core.telling import explanation_report
+from proxy.core.telling import explanation_report, unquoted
 from proxy.errors import BadRequestError, TierError
 from proxy.explaining import Explainer
 from proxy.web import imagined
@@ -84,8 +84,9 @@ async def handle(request: web.Request) -> Told:
     with suppress(TierError):  # then it says what is found without that tier, as a request would
         await runtime.upkeep.catch_up()
     found = await Explainer(runtime).explain(understood)
-    report = explanation_report(found)
-    if not runtime.config.admin.show_questions:
+    is_shown = runtime.config.admin.show_questions
+    report = explanation_report(found if is_shown else unquoted(found))
+    if not is_shown:
         for near in report["neighbours"]:
             del near["pair"]["question"]
     return Told({"object": "cache.explanation", **report}, len(found.neighbours))

@@ -18,7 +18,7 @@ from proxy.web.keys import REQUEST_ID, RUNTIME
 
 PATH: Final = "/dashboard"
 ASSETS: Final = f"{PATH}/{{asset}}"
-_ROUTE: Final = f"{PATH}/{{asset:.+}}"
+_ROUTE: Final = f"{PATH}/{{asset:.*}}"
 
 PAGE: Final = "index.html"
 
@@ -94,6 +94,8 @@ async def handle(request: web.Request) -> web.Response:
             "The dashboard is switched off: admin.token is not set.", code="admin_is_off"
         )
     name = request.match_info.get("asset", PAGE)
+    if name == "":  # the page's own links would lead elsewhere, and a front may have moved it
+        return web.Response(status=308, headers={"location": f"..{PATH}"})
     found = FILES.get(name)
     if found is None:
         raise NotFoundError(f"The dashboard has no file {name}.", code="unknown_file")

@@ -73,6 +73,14 @@ test("another probability loses the least certain hits, or adds some", () => {
   assert.equal(probabilityInWords(TOLD, 0.5), "At 0.50: 3 more hits, the least certain ones.");
 });
 
+test("of a value between two edges no hit is forgotten", () => {
+  const force = { ...TOLD.in_force, floor: 0.8013, min_probability: 0.97 };
+  const told = { ...TOLD, in_force: force, probability: { hits: [[0.95, 6], [1, 1]], unsure: [] } };
+  assert.deepEqual(bySimilarity(told, 0.93), { lost: 10, spared: 15, more: 0 });
+  assert.deepEqual(byProbability(told, 1), { lost: 6, gained: 0 });
+  assert.match(probabilityInWords(told, 0.97), /^0\.97 is in force: 7 hits/);
+});
+
 test("where nothing verifies, the threshold is what is moved", () => {
   const alone = {
     ...TOLD,

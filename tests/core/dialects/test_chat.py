@@ -244,6 +244,8 @@ def test_what_is_exact_only(body: Json, reason: str | None) -> None:
         ({"model": "m", "messages": ["Q"]}, "unreadable"),
         ({"model": "m", "messages": [{"content": "Q"}]}, "unreadable"),
         ({"model": 7, "messages": [asked("Q")]}, "unreadable"),
+        ({"model": "m" * 257, "messages": [asked("Q")]}, "unreadable"),
+        ({"model": "m" * 256, "messages": [asked("Q")]}, None),
         ({"messages": [asked("Q")]}, "unreadable"),
     ],
 )

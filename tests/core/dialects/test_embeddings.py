@@ -107,6 +107,7 @@ def test_two_encodings_are_known(value: Any, encoding: str, bypass: str | None) 
         {"input": {"text": "a"}},
         {"input": "\ud83d"},
         {"input": "a", "model": None},
+        {"input": "a", "model": "m" * 257},
     ],
 )
 def test_an_unknown_shape_is_passed_on(body: Json) -> None:

@@ -52,16 +52,26 @@ async def test_a_request_is_explained_as_its_caller_would_be_answered(serving: S
 
 
 async def test_cached_questions_are_hidden_unless_they_are_shown(serving: Serving) -> None:
-    """Callers wrote them; the one that the operator asks about is his own."""
+    """Callers wrote them; the one that the operator asks about is his own.
+
+    Nor is a word of them told by what a guard objects.
+    """
+    secret = "How much does the plan of Alice cost for the users?"
+    other = "How much does the plan of Carol cost for the users?"
     async with serving(admin=ADMIN, embedder={"kind": "local"}) as proxy:
         await proxy.post(chat(QUESTION))
+        await proxy.post(chat(secret))
         got = await explain(proxy, request=chat(REWORDED), tenant=TENANT)
-        [near] = got.json["neighbours"]
+        vetoed = await explain(proxy, request=chat(other), tenant=TENANT)
+        near, like_it = got.json["neighbours"][0], vetoed.json["neighbours"][0]
 
     assert "question" not in near["pair"]
     assert near["pair"]["similarity"] > 0.7
     assert QUESTION not in got.body.decode()
     assert got.json["new"]["question"] == REWORDED
+    assert vetoed.json["decision"]["reason"] == like_it["pair"]["reason"] == "name"
+    assert {"guard": "name", "reason": "name"} in like_it["pair"]["vetoes"]
+    assert "Alice" not in vetoed.body.decode()
 
 
 async def test_nothing_changes_by_an_explanation(serving: Serving, origin: ScriptedOrigin) -> None:

@@ -4,6 +4,7 @@ import { Chart } from "./chart.js";
 import { byId, fill, make, say } from "./dom.js";
 import { clock, count, percent, plural } from "./format.js";
 import {
+  PROBABILITY_BIN,
   between,
   leastSimilarity,
   probabilityInWords,
@@ -13,7 +14,6 @@ import {
 
 /** @typedef {import("./whatif.js").Decisions} Decisions */
 
-const PROBABILITY_BIN = 0.05;
 const LOWEST_SHOWN = 0.5; // far below it nothing is alike
 const MOST_REASONS = 8;
 const MARGIN = 0.2; // below the least similarity, where that is lower
@@ -180,13 +180,13 @@ function setSlider(id, level, step, lowest) {
 function sayChanges() {
   if (!told) return;
   const { in_force: force } = told;
-  const level = byId("similarity-level").valueAsNumber;
+  const level = chosen.similarity ?? leastSimilarity(told); // the slider rounds to its steps
   say(byId("similarity-value"), level.toFixed(3));
   sayChange("similarity", similarityInWords(told, level));
   const key = force.threshold == null ? "cache.vector.floor" : "cache.vector.threshold";
   sayKey("similarity-key", key, chosen.similarity === null ? null : level.toFixed(3));
   if (force.min_probability == null) return;
-  const least = byId("probability-level").valueAsNumber;
+  const least = chosen.probability ?? force.min_probability;
   say(byId("probability-value"), least.toFixed(2));
   sayChange("probability", probabilityInWords(told, least));
   sayKey(

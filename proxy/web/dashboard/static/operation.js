@@ -134,6 +134,14 @@ function drawReload(last, file) {
       ...(last.needs_restart?.length
         ? [/** @type {[string, string]} */ (["Needs a restart", last.needs_restart.join(", ")])]
         : []),
+      ...(last.unreached_workers
+        ? [
+            /** @type {[string, string]} */ ([
+              "Did not answer",
+              `${plural(last.unreached_workers, "worker")}, which may follow the old one`,
+            ]),
+          ]
+        : []),
       ...(last.problems?.length
         ? [
             /** @type {[string, any]} */ ([

@@ -28,12 +28,13 @@ function since(stats) {
 /** @param {any} requests */
 function hitRatio(requests) {
   say(byId("hit-ratio"), percent(requests.hit_ratio));
-  const hits = requests.by_result.HIT ?? 0;
+  const { HIT: hits = 0, STALE: stale = 0, BYPASS: passed = 0 } = requests.by_result;
+  const looked = requests.total - passed;
   say(
     byId("hit-ratio-of"),
     requests.total === 0
       ? "no request yet"
-      : `${compact(hits)} hits, ${plural(requests.total, "request")}`,
+      : `${compact(hits + stale)} of ${plural(looked, "request")} looked up`,
   );
 }
 

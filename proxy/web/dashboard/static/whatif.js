@@ -14,6 +14,7 @@
  * @property {{hits: Bins, unsure: Bins}} probability
  */
 
+export const PROBABILITY_BIN = 0.05;
 const HAIR = 1e-6; // edges are multiples of a bin's width, but for rounding
 
 /**
@@ -25,6 +26,11 @@ export function between(bins, from, below) {
     (sum, [edge, many]) => (edge >= from - HAIR && edge < below - HAIR ? sum + many : sum),
     0,
   );
+}
+
+/** The lower edge of the bin that a value is in. @param {number} value @param {number} width */
+function edgeOf(value, width) {
+  return Math.floor(value / width + HAIR) * width;
 }
 
 /** @param {Bins} bins */
@@ -48,10 +54,12 @@ export function leastSimilarity(told) {
  */
 export function bySimilarity(told, level) {
   const now = leastSimilarity(told);
+  const from = edgeOf(now, told.bin);
   const { hits, unsure, vetoes, near } = told.similarity;
+  const lost = between(hits, from, level);
   return {
-    lost: between(hits, now, level),
-    spared: between(hits, now, level) + between(unsure, now, level) + between(vetoes, now, level),
+    lost,
+    spared: lost + between(unsure, from, level) + between(vetoes, from, level),
     more: between(near, level, now),
   };
 }
@@ -65,7 +73,7 @@ export function bySimilarity(told, level) {
 export function byProbability(told, level) {
   const now = told.in_force.min_probability ?? 0;
   return {
-    lost: between(told.probability.hits, now, level),
+    lost: between(told.probability.hits, edgeOf(now, PROBABILITY_BIN), level),
     gained: between(told.probability.unsure, level, now),
   };
 }
@@ -84,7 +92,7 @@ export function similarityInWords(told, level) {
   const at = level.toFixed(3);
   if (Math.abs(level - now) < told.bin / 2) {
     const hits = some(total(told.similarity.hits), "hit");
-    return `${at} is in force: ${hits} of ${some(told.looked, "question")} looked up.`;
+    return `${now.toFixed(3)} is in force: ${hits} of ${some(told.looked, "question")} looked up.`;
   }
   const { lost, spared, more } = bySimilarity(told, level);
   const read = told.in_force.verifier ? "to verify" : "to judge";
@@ -102,9 +110,9 @@ export function similarityInWords(told, level) {
 export function probabilityInWords(told, level) {
   const now = told.in_force.min_probability ?? 0;
   const at = level.toFixed(2);
-  if (Math.abs(level - now) < 0.01) {
+  if (Math.abs(level - now) < PROBABILITY_BIN / 2) {
     return (
-      `${at} is in force: ${some(total(told.probability.hits), "hit")}, ` +
+      `${now.toFixed(2)} is in force: ${some(total(told.probability.hits), "hit")}, ` +
       `${some(total(told.probability.unsure), "pair")} turned away.`
     );
   }
