@@ -8,10 +8,12 @@ READY  := $(VENV)/.ready
 DATA   ?= ../shared/data
 OTHERS := .clients
 SUITES := build
+TOOLS  := $(CURDIR)/$(SUITES)/bench
+PEERS  := $(SUITES)/peers
 PROMTOOL ?= $(or $(shell command -v promtool),$(SUITES)/prometheus/usr/bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-clients test-conformance test-browser test-real check check-alerts fmt bench eval lock clean
+.PHONY: help setup run demo test test-clients test-conformance test-browser test-real check check-alerts fmt bench bench-quick bench-micro eval lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,8 +87,39 @@ fmt: $(READY) ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## Measure canonicalisation, guards, tiers and a request's overhead
+bench: $(READY) $(TOOLS)/.ready $(PEERS)/.ready ## Measure the proxy beside nginx and its peers, in a quarter of an hour (docs/benchmarks.md)
+	$(MEASURED) $(BIN)/python -m bench.http --peers $(PEERS) $(ARGS)
+
+bench-quick: $(READY) $(TOOLS)/.ready ## Measure it beside nginx alone, in a minute
+	$(MEASURED) $(BIN)/python -m bench.http --quick $(ARGS)
+
+bench-micro: $(READY) ## Measure canonicalisation, keys, guards, streams, tiers, a vector, a verdict
 	$(BIN)/python -m pytest bench --benchmark-only $(ARGS)
+
+MEASURED := PATH="$$PATH:$(TOOLS)/usr/sbin:$(TOOLS)/usr/bin" LD_LIBRARY_PATH="$(TOOLS)/usr/lib/$(shell uname -m)-linux-gnu"
+
+# nginx, and wrk which makes the load: those on the PATH, else from Debian, unpacked and not installed.
+$(TOOLS)/.ready:
+	mkdir -p $(@D)
+	command -v nginx && command -v wrk || { cd $(@D) && \
+	  apt-get download nginx wrk libluajit-5.1-2 libpcre2-8-0 && \
+	  for one in *.deb; do dpkg-deb -x "$$one" . || exit; done; }
+	@touch $@
+
+# Peers are programs of their own, each in an environment of its own; `node` brings Node for one.
+$(PEERS)/.ready: $(PEERS)/ferrogw/.ready $(PEERS)/cachellm/.ready $(PEERS)/litellm/.ready $(PEERS)/portkey/.ready
+	@touch $@
+
+$(PEERS)/%/.ready: bench/peers/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+$(PEERS)/portkey/.ready: bench/peers/portkey/package.json bench/peers/portkey/package-lock.json $(PEERS)/node/.ready
+	mkdir -p $(@D)
+	cp bench/peers/portkey/package.json bench/peers/portkey/package-lock.json $(@D)/
+	cd $(@D) && PATH="$(CURDIR)/$(PEERS)/node/bin:$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 eval: $(READY) ## Measure right and wrong hits on the labelled sets in DATA
 	$(BIN)/reprise eval all $(DATA)

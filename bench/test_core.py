@@ -7,9 +7,10 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from proxy.core.admission import Admission
+from proxy.core.canonical import dumps, loads
 from proxy.core.dialects.chat import Chat
 from proxy.core.directives import Limits, parse
-from proxy.core.model import Caller, Directives, Outcome, Result, Tier
+from proxy.core.model import Caller, Directives, Outcome, Result, Scope, Tier
 from proxy.core.privacy import personal_data
 from proxy.core.reading import Understood, understand
 from proxy.core.status import headers
@@ -56,6 +57,31 @@ def reading(body: dict[str, Any]) -> Understood:
         admission=RULES,
         extra={"query": "api-version=2026-01-01"},
     )
+
+
+SMALL = {
+    "model": "gpt-4o",
+    "messages": [{"role": "user", "content": "Where is my parcel? " * 24}],
+    "temperature": 0.2,
+}
+"""Of 550 bytes."""
+
+
+def test_parsing_a_small_body(benchmark: BenchmarkFixture) -> None:
+    """Without loss: see `proxy.core.canonical`."""
+    assert benchmark(loads, orjson.dumps(SMALL)) == SMALL  # noqa: S101 - a benchmark is a test too
+
+
+def test_the_canonical_form_of_a_small_body(benchmark: BenchmarkFixture) -> None:
+    """One byte string for all that mean the same."""
+    assert loads(benchmark(dumps, SMALL)) == SMALL  # noqa: S101 - the same
+
+
+def test_a_scope_and_a_key(benchmark: BenchmarkFixture) -> None:
+    """Two digests."""
+    canonical = dumps(SMALL).decode()
+    made = benchmark(lambda: Scope("acme", "", "chat", "gpt-4o").key(canonical))
+    assert made == Scope("acme", "", "chat", "gpt-4o").key(canonical)  # noqa: S101 - the same
 
 
 @pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["ascii", "chinese"])

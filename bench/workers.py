@@ -5,81 +5,26 @@ connections that are kept alive. The load generator shares the machine's process
 measures: where there are few, more workers than processors left over for them gain nothing.
 """
 
-import json
 import os
-import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import openai
-
+from bench.http.processes import cpu_s, family, memory_mib
+from bench.http.rounds import CHAT
+from bench.http.traffic import question
+from bench.http.wrk import asking, load
 from tests.support.origin import scripted_origin
-from tests.support.program import KEY, Process, chat, process, settings
+from tests.support.program import KEY, Process, process, settings
 from tests.support.waiting import until_sync
 
 CONNECTIONS = 32
 COUNTS = (1, 2, 4)
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True)
-class Load:
-    """What wrk says."""
-
-    per_s: float
-    p50: str
-    p99: str
-    requests: int
-    failed: str
-
-
-def load(wrk: str, running: Process, script: Path, seconds: int) -> Load:
-    """Ask as fast as answers come."""
-    command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script)]
-    url = f"{running.url}/chat/completions"
-    said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
-    failed = re.findall(r"(?:Socket errors|Non-2xx).*", said)
-
-    def found(pattern: str) -> str:
-        match = re.search(pattern, said)
-        return match[1] if match else "-"
-
-    return Load(
-        float(found(r"Requests/sec:\s+(\S+)")),
-        found(r"(?m)^\s+50%\s+(\S+)"),
-        found(r"(?m)^\s+99%\s+(\S+)"),
-        int(found(r"(\d+) requests in")),
-        "; ".join(failed) or "none",
-    )
-
-
-def family(running: Process) -> list[int]:
-    """The process, and all it has started."""
-    found = [running.child.pid]
-    for pid in found:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        found += [int(child) for child in children.split()]
-    return found
-
-
-def cpu_s(pids: list[int]) -> float:
-    """Processor time so far, seconds."""
-    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
-    return sum(int(stat[11]) + int(stat[12]) for stat in stats) / TICKS
-
-
-def memory_mib(pid: int) -> float:
-    """What a process alone would free by ending: its proportional set size."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(re.findall(r"Pss:\s+(\d+)", rollup)[0]) / 1024
 
 
 @contextmanager
@@ -101,48 +46,42 @@ def restart_s(running: Process) -> float:
     return time.monotonic() - began
 
 
-def measure(wrk: str, workers: int, seconds: int) -> None:
+def measure(workers: int, seconds: int) -> None:
     """One row."""
-    body = json.dumps(chat("What is a cache?"))
+    body = question("What is a cache?")
     with tempfile.TemporaryDirectory() as name, scripted_origin() as origin:
         directory = Path(name)
         script = directory / "ask.lua"
-        script.write_text(
-            f'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n'
-            f'wrk.headers["authorization"] = "Bearer {KEY}"\n'
-            'wrk.headers["content-type"] = "application/json"\n'
-        )
+        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+        script.write_text(asking(body, headers))
         with served(workers, directory, origin.url) as running:
-            openai.OpenAI(base_url=running.url, api_key=KEY).chat.completions.create(
-                **chat("What is a cache?")
-            )
-            load(wrk, running, script, 2)
-            pids = family(running)
+            url = f"{running.root}{CHAT}"
+            load(url, script, connections=CONNECTIONS, seconds=2)
+            pids = family(running.child.pid)
             before = cpu_s(pids)
-            found = load(wrk, running, script, seconds)
+            found = load(url, script, connections=CONNECTIONS, seconds=seconds)
             spent = cpu_s(pids) - before
-            memory = [memory_mib(pid) for pid in pids]
+            memory = [memory_mib([pid]) for pid in pids]
             mended = f"{restart_s(running):.2f}" if workers > 1 else "-"
             running.stop()
     print(
-        f"{workers:7d} {found.per_s:10.0f} {found.p50:>8s} {found.p99:>8s} "
-        f"{1e6 * spent / found.requests:12.0f} {spent / seconds:8.2f} "
-        f"{memory[0]:10.0f} {max(memory):11.0f} {mended:>9s}  {found.failed}"
+        f"{workers:7d} {found.per_s:10.0f} {found.p50_us:8.0f} {found.p99_us:8.0f} "
+        f"{1e6 * spent / found.answers:12.0f} {spent / seconds:8.2f} "
+        f"{memory[0]:10.0f} {max(memory):11.0f} {mended:>9s} {found.failed:7d}"
     )
 
 
 def main() -> None:
-    wrk = shutil.which("wrk")
-    if wrk is None:
-        sys.exit("wrk is not installed: apt-get install wrk")
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not on the PATH: apt-get install wrk")
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     print(f"session hits, {CONNECTIONS} connections, {os.cpu_count()} processors, shared with wrk")
     print(
-        "workers requests/s      p50      p99 us CPU/answer CPUs used "
+        "workers requests/s   p50 us   p99 us us CPU/answer CPUs used "
         "first MiB largest MiB restart s  failed"
     )
     for workers in COUNTS:
-        measure(wrk, workers, seconds)
+        measure(workers, seconds)
 
 
 if __name__ == "__main__":

@@ -2,28 +2,42 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 from proxy.core.model import Outcome
 
 
-@dataclass(slots=True)
 class Exchange:
     """Collects one request's outcome.
 
+    Args:
+        outcome: What is known from the beginning.
+        began: When the request came, on the clock of `perf_counter`; None for now.
+
     Attributes:
-        outcome: What is known so far.
         timings: Seconds by stage.
         starts: When each was first entered, seconds after the request came.
-        began: When the request came, on the clock of `perf_counter`.
+        began: When the request came.
     """
 
-    outcome: Outcome
-    timings: dict[str, float] = field(default_factory=dict)
-    starts: dict[str, float] = field(default_factory=dict)
-    began: float = field(default_factory=perf_counter)
+    __slots__ = ("_learned", "_outcome", "began", "starts", "timings")
+
+    def __init__(self, outcome: Outcome, began: float | None = None) -> None:
+        self._outcome = outcome
+        self._learned: dict[str, Any] = {}
+        self.timings: dict[str, float] = {}
+        self.starts: dict[str, float] = {}
+        self.began = perf_counter() if began is None else began
+
+    @property
+    def outcome(self) -> Outcome:
+        """What is known so far."""
+        if self._learned:  # put together once somebody asks: that costs more than all the learning
+            self._outcome = replace(self._outcome, **self._learned)
+            self._learned = {}
+        return self._outcome
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:
@@ -37,9 +51,10 @@ class Exchange:
 
     def learn(self, **known: Any) -> None:  # noqa: ANN401 - `replace` checks names, not types
         """Set fields of the outcome."""
-        self.outcome = replace(self.outcome, **known)
+        self._learned.update(known)
 
     def finished(self) -> Outcome:
         """The outcome, with its timings."""
         self.timings["total"] = perf_counter() - self.began
-        return replace(self.outcome, timings=dict(self.timings), starts=dict(self.starts))
+        self.learn(timings=dict(self.timings), starts=dict(self.starts))
+        return self.outcome

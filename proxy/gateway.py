@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -10,15 +10,16 @@ from proxy.asking import Asker, Call, Errand
 from proxy.core.dialects.base import Dialect, Stamp
 from proxy.core.dialects.counting import as_asked
 from proxy.core.lookup import Hit, Miss, Seen
-from proxy.core.model import Answer, CacheRequest, Outcome, Result, Usage
+from proxy.core.model import Answer, CacheRequest, Outcome, Result, Tier, Usage
 from proxy.core.recording import Head, Landing
 from proxy.core.stream import LiveFilter, Restamp, replay
 from proxy.errors import ApiError, BrokenStreamError, NotCachedError, RepriseError, UnreachableError
 from proxy.exchange import Exchange
 from proxy.flights import Flight, Seat
 from proxy.learning import Choice, Learning
-from proxy.marking import Hits
+from proxy.marking import Hits, Served
 from proxy.ports import Clock, Observer
+from proxy.repeats import Repeat, may_repeat
 from proxy.searching import Search
 from proxy.storing import Store
 
@@ -50,12 +51,14 @@ class Reply:
         headers: End-to-end headers, without those of the cache.
         body: Whole, or piece by piece; a piece may raise BrokenStreamError.
         outcome: What was known when the headers left.
+        repeat: How the same request would be answered again; None where that is to be seen.
     """
 
     status: int
     headers: Headers
     body: bytes | AsyncIterator[bytes]
     outcome: Outcome
+    repeat: Repeat | None = None
 
 
 class Gateway:
@@ -118,13 +121,16 @@ class Gateway:
             )
             choice = self._choose(request, found, exchange)
             if isinstance(found, Hit) and not choice.reason:
-                self._hits.remember(exchange.outcome.request_id, request, found)
+                served = self._hits.remember(exchange.outcome.request_id, request, found)
                 if choice.trial is not None:
                     errand = Errand(request, dialect, call, found.seen, choice.trial)
                     self._asker.audit(errand)
                 if found.wants_refresh:
                     self._asker.refresh(Errand(request, dialect, call, found.seen), found.entry)
-                yield self._serve(request, dialect, found, exchange)
+                reply = self._serve(request, dialect, found, exchange)
+                if choice.trial is None and may_repeat(request, found):
+                    reply = replace(reply, repeat=self._repeat(dialect, found, served, reply))
+                yield reply
             else:
                 errand = Errand(request, dialect, call, found.seen, choice.trial, near=choice.near)
                 async with self._fetch(errand, exchange) as reply:
@@ -182,14 +188,41 @@ class Gateway:
         if not request.stream:
             body = dialect.refresh(answer.body, stamp)
             return Reply(200, JSON, body, exchange.outcome)
-        pieces = replay(
+        pieces = self._pieces(request, dialect, answer, stamp)
+        return Reply(200, EVENT_STREAM, _paced(pieces), exchange.outcome)
+
+    def _pieces(
+        self, request: CacheRequest, dialect: Dialect, answer: Answer, stamp: Stamp
+    ) -> Iterator[tuple[float, bytes]]:
+        return replay(
             dialect,
             answer,
             stamp,
             include_usage=request.include_usage,
             tokens_per_s=self._tokens_per_s,
         )
-        return Reply(200, EVENT_STREAM, _paced(pieces), exchange.outcome)
+
+    def _repeat(self, dialect: Dialect, hit: Hit, served: Served, reply: Reply) -> Repeat | None:
+        """How the same would be answered again; a stream that takes its time is no repeat."""
+        request, answer = hit.seen.request, hit.entry.answer
+        if request.stream and self._tokens_per_s:
+            return None
+
+        def pieces(stamp: Stamp) -> Sequence[bytes]:
+            if not request.stream:
+                return [dialect.refresh(answer.body, stamp)]
+            return [piece for _, piece in self._pieces(request, dialect, answer, stamp)]
+
+        return Repeat(
+            request,
+            hit,
+            served,
+            replace(reply.outcome, timings={Tier.SESSION.value: 0.0, "total": 0.0}),
+            self._clock(),
+            reply.headers,
+            lambda token, created: dialect.stamp(token, created, request.body),
+            pieces,
+        )
 
     def _stamp(self, request: CacheRequest, dialect: Dialect) -> Stamp:
         return dialect.stamp(os.urandom(16).hex(), int(self._clock()), request.body)

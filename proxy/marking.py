@@ -46,13 +46,11 @@ class Hits:
     def __init__(self) -> None:
         self._known: OrderedDict[str, Served] = OrderedDict()
 
-    def remember(self, request_id: str, request: CacheRequest, hit: Hit) -> None:
+    def remember(self, request_id: str, request: CacheRequest, hit: Hit) -> Served:
         """This request got this hit; one without an id cannot be asked for."""
-        if not request_id:
-            return
         is_neighbour = hit.tier is Tier.VECTOR
         scope = request.scope
-        self._known[request_id] = Served(
+        served = Served(
             request_id,
             scope,
             hit.entry.id,
@@ -60,6 +58,13 @@ class Hits:
             hit.score,
             pair_of(scope.id, request.question, hit.entry.question) if is_neighbour else "",
         )
+        if request_id:
+            self.again(request_id, served)
+        return served
+
+    def again(self, request_id: str, served: Served) -> None:
+        """This request got a hit that another had got."""
+        self._known[request_id] = served
         if len(self._known) > HITS:
             self._known.popitem(last=False)
 

@@ -23,6 +23,7 @@ from proxy.parts.semantic import Meaning
 from proxy.parts.sharing import WRITE_S, Sharing
 from proxy.ports import Archive, Catalogue, Observer, SessionTier, SharedTier, Tracing, VectorTier
 from proxy.refreshing import Refreshes
+from proxy.repeats import Repeats
 from proxy.resilience import Pace, Probe, Stage, Tasks
 from proxy.storing import Writing
 from proxy.telemetry import Telemetry
@@ -81,6 +82,7 @@ class Standing:
     sharing: Sharing
     meaning: Meaning | None
     experience: Experience
+    repeats: Repeats
     flights: Flights
     refreshes: Refreshes
     upkeep: Upkeep
@@ -201,6 +203,7 @@ class _Builder:
             sharing=shared,
             meaning=meaning,
             experience=experience,
+            repeats=Repeats(session, experience.hits, self.observer),
             flights=flights,
             refreshes=Refreshes(self.tasks, self.observer),
             upkeep=upkeep,

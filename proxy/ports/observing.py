@@ -1,9 +1,10 @@
 """Ports of who hears what happened."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from proxy.core.model import Outcome
+from proxy.core.repetition import Repetition
 
 
 class Observer(Protocol):
@@ -11,6 +12,10 @@ class Observer(Protocol):
 
     def notice(self, outcome: Outcome) -> None:
         """One request is over."""
+        ...
+
+    def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
+        """The same request is over, so many times more, and was answered alike from the session."""
         ...
 
     def event(self, name: str, **fields: str | float | bool | None) -> None:

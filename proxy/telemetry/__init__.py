@@ -5,9 +5,10 @@ a series or a field is bounded; and no sink's fault reaches a request.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from proxy.core.model import Outcome
+from proxy.core.repetition import Repetition
 from proxy.ports import Observer
 
 _log = logging.getLogger(__name__)
@@ -30,6 +31,14 @@ class Telemetry:
             try:
                 sink.notice(outcome)
             except Exception:  # noqa: BLE001 - whatever a sink raises, the request is answered
+                self._report(place)
+
+    def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
+        """The same request is over, so many times more."""
+        for place, sink in enumerate(self._sinks):
+            try:
+                sink.repeated(first, repetitions)
+            except Exception:  # noqa: BLE001 - whatever a sink raises, the requests are answered
                 self._report(place)
 
     def event(self, name: str, **fields: str | float | bool | None) -> None:

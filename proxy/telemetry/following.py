@@ -13,6 +13,7 @@ from itertools import count
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from proxy.core.model import Outcome
+from proxy.core.repetition import Repetition
 
 T = TypeVar("T")
 
@@ -34,15 +35,23 @@ class Happening(NamedTuple):
     Attributes:
         number: Above that of all before it, also of those of an earlier process.
         at: When, seconds since the epoch.
-        outcome: What became of a request; None of an event.
+        first: What became of a request, or of the one whose `repetition` it is; None of an event.
         name, fields: Of the event, as the `Observer` heard them.
     """
 
     number: int
     at: float
-    outcome: Outcome | None
+    first: Outcome | None
     name: str = ""
     fields: dict[str, Field] | None = None
+    repetition: Repetition | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What became of the request; None of an event."""
+        if self.first is None or self.repetition is None:
+            return self.first
+        return self.repetition.of(self.first)
 
 
 class Dropped(NamedTuple):
@@ -69,9 +78,10 @@ class Following:
         """The number of what happened last."""
         return self._last
 
-    def request(self, at: float, outcome: Outcome) -> None:
+    def request(self, at: float, outcome: Outcome, repetition: Repetition | None = None) -> None:
         """A request is over."""
-        self._tell(Happening(next(self._numbers), at, outcome))
+        number = next(self._numbers)
+        self._tell(Happening(number, at, outcome, repetition=repetition))
 
     def event(self, at: float, name: str, fields: dict[str, Field]) -> None:
         """Something else happened."""

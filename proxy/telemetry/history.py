@@ -6,7 +6,7 @@ quantile read from them is within five per cent.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import ceil, floor, log
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from proxy.core.model import Outcome
+from proxy.core.repetition import Repetition
 from proxy.telemetry.metrics import source_of
 
 Json = dict[str, Any]
@@ -65,23 +66,24 @@ class Step:
     saved_usd: float = 0.0
     errors: int = 0
 
-    def count(self, outcome: Outcome) -> None:
-        """One more request."""
-        result = outcome.result.value
-        self.requests[result] = self.requests.get(result, 0) + 1
+    def count(self, outcome: Outcome, took: Sequence[float | None]) -> None:
+        """More requests that were answered in this way: one for each time that one took."""
+        times, result = len(took), outcome.result.value
+        self.requests[result] = self.requests.get(result, 0) + times
         if outcome.tier is not None:
             tier = outcome.tier.value
-            self.tiers[tier] = self.tiers.get(tier, 0) + 1
-        source, seconds = SOURCES.get(source_of(outcome)), outcome.timings.get("total")
-        if source is not None and seconds is not None:
+            self.tiers[tier] = self.tiers.get(tier, 0) + times
+        if (source := SOURCES.get(source_of(outcome))) is not None:
             counts = self.latency.setdefault(source, {})
-            bucket = bucket_of(seconds)
-            counts[bucket] = counts.get(bucket, 0) + 1
+            for seconds in took:
+                if seconds is not None:
+                    bucket = bucket_of(seconds)
+                    counts[bucket] = counts.get(bucket, 0) + 1
         if outcome.saved is not None:
-            self.tokens_saved += outcome.saved.total
-            self.saved_usd += outcome.saved_usd or 0.0
+            self.tokens_saved += times * outcome.saved.total
+            self.saved_usd += times * (outcome.saved_usd or 0.0)
         if outcome.status >= SERVER_ERROR:
-            self.errors += 1
+            self.errors += times
 
     def add(self, other: "Step") -> None:
         """What another one counted, too."""
@@ -116,13 +118,18 @@ class History:
         self._fine: deque[Step] = deque(maxlen=60 * FINE_MINUTES // FINE_S)
         self._coarse: deque[Step] = deque(maxlen=60 * MINUTES // COARSE_S)
 
-    def count(self, at: float, outcome: Outcome) -> None:
-        """One more request, which was over then."""
+    def count(
+        self, at: float, outcome: Outcome, repetitions: Sequence[Repetition] | None = None
+    ) -> None:
+        """One more request, which was over then, or several that were answered as this one."""
         began = int(at) // FINE_S * FINE_S
         fine = self._fine
         if not fine or fine[-1].at != began:
             self._turn(began)
-        fine[-1].count(outcome)
+        if repetitions is None:
+            fine[-1].count(outcome, (outcome.timings.get("total"),))
+        else:
+            fine[-1].count(outcome, [one.total_s for one in repetitions])
 
     def clear(self) -> None:
         """Forget it."""

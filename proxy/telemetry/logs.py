@@ -9,6 +9,7 @@ Rules of the file:
 """
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TextIO
 
 import orjson
@@ -17,6 +18,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from proxy.core.model import Outcome
 from proxy.core.printable import printable
+from proxy.core.repetition import Repetition
 
 Format = Literal["auto", "json", "console"]
 LEVELS = {
@@ -100,6 +102,14 @@ class Logs:
         level = logging.ERROR if outcome.status >= 500 else logging.INFO  # noqa: PLR2004 - HTTP
         self._logger.log(level, "request", **request_fields(outcome))
 
+    def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
+        """A `request` line of each."""
+        if not self._logger.is_enabled_for(logging.INFO):
+            return
+        told = request_fields(first)
+        for one in repetitions:
+            self._logger.info("request", **repetition_fields(told, first, one))
+
     def event(self, name: str, **fields: str | float | bool | None) -> None:
         """One line named after the event."""
         # A field may be called as a parameter of the logger is; `event` is the line's own name.
@@ -134,9 +144,24 @@ def request_fields(outcome: Outcome) -> dict[str, Any]:
         "saved_tokens": outcome.saved.total if outcome.saved is not None else None,
         "saved_usd": _rounded(outcome.saved_usd, 6),
         "items": "{}/{}".format(*outcome.items) if outcome.items is not None else None,
-        "ms": {stage: round(1000 * seconds, 3) for stage, seconds in outcome.timings.items()},
+        "ms": _ms(outcome.timings),
     }
     return {key: cut(value) for key, value in fields.items() if value is not None}
+
+
+def repetition_fields(told: dict[str, Any], first: Outcome, one: Repetition) -> dict[str, Any]:
+    """What a `request` line says of a repetition, given what it said of the first one."""
+    own = {
+        "request_id": one.request_id,
+        "age_s": _rounded(one.age(first), 1),
+        "ttl_s": _rounded(one.ttl(first), 1),
+        "ms": _ms(one.timings()),
+    }
+    return {**told, **own}
+
+
+def _ms(timings: Mapping[str, float]) -> dict[str, float]:
+    return {stage: round(1000 * seconds, 3) for stage, seconds in timings.items()}
 
 
 def kind_of_reason(outcome: Outcome) -> str:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import choose_encoder
 
 from proxy.core.model import Outcome, Result, Tier, Usage
+from proxy.core.repetition import Repetition
 from proxy.core.spending import Part
 from proxy.telemetry.audits import AuditGauges, Audits
 from proxy.telemetry.gauges import Gauges, Readings
@@ -153,17 +154,22 @@ class Metrics:
 
     def notice(self, outcome: Outcome) -> None:
         """Count one request."""
-        api = outcome.api if outcome.api in self._apis else OTHER
-        tier = outcome.tier.value if outcome.tier is not None else "none"
-        self._requests.labels(api, outcome.result.value, tier, _class(outcome.status)).inc()
+        self._count(outcome, 1)
         self._time(outcome)
-        self._count_lookups(outcome)
         if outcome.probability is not None:
             self._probability.observe(outcome.probability)
         failure = upstream_failure(outcome)
         if failure is not None:
             self._upstream_failures.labels(failure).inc()
-        self._count_tokens(outcome)
+
+    def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
+        """Count several at once; each took a time of its own."""
+        self._count(first, len(repetitions))
+        session = self._stage_duration.labels(Tier.SESSION.value).observe
+        total = self._duration.labels(source_of(first)).observe
+        for one in repetitions:
+            session(one.session_s)
+            total(one.total_s)
 
     def event(self, name: str, **fields: str | float | bool | None) -> None:
         """Count one event; a `stage_failed` also by its stage, a `judge_asked` by its opinion."""
@@ -198,6 +204,23 @@ class Metrics:
         """The same series as data. Reads small files of /proc, too."""
         return list(families(self.registry))
 
+    def _count(self, outcome: Outcome, times: int) -> None:
+        """So many requests that were answered in this way."""
+        api = outcome.api if outcome.api in self._apis else OTHER
+        tier = outcome.tier.value if outcome.tier is not None else "none"
+        labels = (api, outcome.result.value, tier, _class(outcome.status))
+        self._requests.labels(*labels).inc(times)
+        for one in Tier:
+            if one.value in outcome.timings:
+                result = "hit" if outcome.tier is one else "miss"
+                self._lookups.labels(one.value, result).inc(times)
+        usage, saved = outcome.usage or _NONE, outcome.saved or _NONE
+        told = Usage(usage.prompt - saved.prompt, usage.completion - saved.completion)
+        for source, tokens in (("cache", saved), ("origin", told)):
+            self._tokens.labels("prompt", source).inc(times * max(0, tokens.prompt))
+            self._tokens.labels("completion", source).inc(times * max(0, tokens.completion))
+        self._saved.inc(times * max(0.0, outcome.saved_usd or 0.0))
+
     def _time(self, outcome: Outcome) -> None:
         for stage, seconds in outcome.timings.items():
             if stage == "total":
@@ -205,20 +228,6 @@ class Metrics:
             else:
                 label = stage if stage in STAGES else OTHER
                 self._stage_duration.labels(label).observe(seconds)
-
-    def _count_lookups(self, outcome: Outcome) -> None:
-        for tier in Tier:
-            if tier.value in outcome.timings:
-                result = "hit" if outcome.tier is tier else "miss"
-                self._lookups.labels(tier.value, result).inc()
-
-    def _count_tokens(self, outcome: Outcome) -> None:
-        usage, saved = outcome.usage or _NONE, outcome.saved or _NONE
-        told = Usage(usage.prompt - saved.prompt, usage.completion - saved.completion)
-        for source, tokens in (("cache", saved), ("origin", told)):
-            self._tokens.labels("prompt", source).inc(max(0, tokens.prompt))
-            self._tokens.labels("completion", source).inc(max(0, tokens.completion))
-        self._saved.inc(max(0.0, outcome.saved_usd or 0.0))
 
 
 def source_of(outcome: Outcome) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from proxy.core.model import Outcome, Result
+from proxy.core.repetition import Repetition
 from proxy.telemetry.logs import MAX_FIELD_CHARS, cut, kind_of_reason
 
 Json = dict[str, Any]
@@ -17,10 +18,20 @@ QUESTION_CHARS: Final = 1000
 
 
 class Noticed(NamedTuple):
-    """A request, and when it was over: seconds since the epoch."""
+    """A request, and when it was over: seconds since the epoch.
+
+    Attributes:
+        first: Its outcome, or that of the one whose `repetition` it is.
+    """
 
     at: float
-    outcome: Outcome
+    first: Outcome
+    repetition: Repetition | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it."""
+        return self.first if self.repetition is None else self.repetition.of(self.first)
 
 
 Place = tuple[float, str]
@@ -33,9 +44,9 @@ class Recent:
     def __init__(self, kept: int = KEPT) -> None:
         self._noticed: deque[Noticed] = deque(maxlen=kept)
 
-    def add(self, at: float, outcome: Outcome) -> None:
+    def add(self, at: float, outcome: Outcome, repetition: Repetition | None = None) -> None:
         """One more; the oldest makes room."""
-        self._noticed.append(Noticed(at, outcome))
+        self._noticed.append(Noticed(at, outcome, repetition))
 
     def clear(self) -> None:
         """Forget them."""
@@ -61,8 +72,8 @@ class Recent:
             one
             for one in tuple(self._noticed)
             if (after is None or place_of(one) < after)
-            and namespace in (None, one.outcome.namespace)
-            and result in (None, one.outcome.result)
+            and namespace in (None, one.first.namespace)
+            and result in (None, one.first.result)
         ]
         return sorted(meant, key=place_of, reverse=True)[:limit]
 
@@ -84,7 +95,7 @@ def shortened(outcome: Outcome) -> Outcome:
 
 def place_of(one: Noticed) -> Place:
     """Where it stands in a list."""
-    return one.at, one.outcome.request_id
+    return one.at, (one.repetition or one.first).request_id
 
 
 def request_told(at: float, outcome: Outcome, *, with_question: bool) -> Json:

@@ -9,7 +9,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from proxy.core.model import Outcome, Result, Usage
+from proxy.core.repetition import Repetition
 from proxy.telemetry.logs import request_fields
 from proxy.telemetry.metrics import upstream_failure
 
@@ -154,6 +155,9 @@ class Traces:
                 )
                 span.end(start + _ns(seconds))
         one.span.end(end)
+
+    def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
+        """Requests that have spans are answered one by one: there are none of these."""
 
     def event(self, name: str, **fields: str | float | bool | None) -> None:
         """Nothing: an event belongs to no request."""

@@ -4,7 +4,10 @@ It costs each request about two microseconds, and nothing is computed until some
 it is this process's own, in bounded memory, and ends with it.
 """
 
+from collections.abc import Sequence
+
 from proxy.core.model import Outcome
+from proxy.core.repetition import Repetition
 from proxy.ports import Clock
 from proxy.telemetry.decisions import Decisions
 from proxy.telemetry.following import Following
@@ -49,6 +52,16 @@ class Watch:
         self.history.count(at, outcome)
         self.decisions.add(at, outcome)
         self.following.request(at, outcome)
+
+    def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
+        """The same request is over, so many times more: nothing was decided anew."""
+        if not self._is_on:
+            return
+        at, first = self._clock(), shortened(first)
+        self.history.count(at, first, repetitions)
+        for one in repetitions:
+            self.recent.add(at, first, one)
+            self.following.request(at, first, one)
 
     def event(self, name: str, **fields: str | float | bool | None) -> None:
         """Something worth a log line and a count."""

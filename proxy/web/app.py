@@ -6,6 +6,7 @@ raises the class its user already handles.
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -39,6 +40,8 @@ from proxy.web import (
 from proxy.web.admin import routes as admin
 from proxy.web.dashboard import page as dashboard
 from proxy.web.keys import RELOADER, REQUEST_ID, RUNTIME, STOPPING
+from proxy.web.lane import Lane
+from proxy.web.protocol import LaneRunner
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,14 +79,17 @@ async def behind_prefix(request: web.Request) -> web.StreamResponse:
     return await (passthrough.handle if endpoint is None else CACHED[endpoint])(request)
 
 
-def make_runner(reloader: Reloader) -> web.AppRunner:
+def make_runner(reloader: Reloader) -> LaneRunner:
     """The server around it.
 
     A caller who leaves cancels the handler: that is how a flight learns that nobody listens. Bodies
     stay as they came, so that a compressed one is passed on as it is.
     """
-    return web.AppRunner(
-        make_app(reloader),
+    app = make_app(reloader)
+    return LaneRunner(
+        app,
+        Lane(lambda: reloader.live.current, time.time),
+        app[STOPPING],
         handler_cancellation=True,
         auto_decompress=False,
         access_log=None,

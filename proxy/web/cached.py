@@ -16,9 +16,11 @@ from proxy.errors import ApiError, BadRequestError
 from proxy.exchange import Exchange
 from proxy.gateway import not_cached
 from proxy.ports import OriginRequest
+from proxy.repeats import Repeat
 from proxy.upstream.client import end_to_end
 from proxy.web import callers, endpoints, passthrough, reply
 from proxy.web.keys import REQUEST_ID, RUNTIME
+from proxy.web.protocol import LaneProtocol
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -131,7 +133,15 @@ async def _answer(
     async with runtime.gateway.answer(found.request, dialect, call, exchange) as answer:
         expose = runtime.config.server.expose_cache_headers
         fields = reply.merged(answer.headers, status.headers(answer.outcome, expose=expose))
+        if answer.repeat is not None and runtime.traces is None:
+            _learn(request, answer.repeat)
         return await reply.send(request, answer.status, fields, answer.body)
+
+
+def _learn(request: web.Request, repeat: Repeat) -> None:
+    """Have the next one of the same bytes answered as they arrive."""
+    if isinstance(request.protocol, LaneProtocol):
+        request.protocol.learn(request[RUNTIME], repeat)
 
 
 def call_for(request: web.Request, raw: bytes, body: dict[str, Any], to: Destination) -> Call:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from proxy.core.model import Outcome, Vector
+from proxy.core.repetition import Repetition
 from proxy.errors import TierError
 from proxy.ports import OriginReply, OriginRequest
 
@@ -66,6 +67,10 @@ class Heard:
     def notice(self, outcome: Outcome) -> None:
         """One request is over."""
         self.outcomes.append(outcome)
+
+    def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
+        """The same request is over again."""
+        self.outcomes += [one.of(first) for one in repetitions]
 
     def event(self, name: str, **fields: str | float | bool | None) -> None:
         """Something happened."""

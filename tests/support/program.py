@@ -29,6 +29,8 @@ from proxy.config.loading import OVERRIDES
 from proxy.reloading import Reloader
 from proxy.runtime import Live, Runtime, open_live
 from proxy.web.app import make_runner
+from proxy.web.lane import Lane
+from proxy.web.protocol import LaneRunner
 from tests.support.waiting import PATIENCE_S, until_sync
 
 Json = dict[str, Any]
@@ -115,11 +117,17 @@ class Served:
     reloader: Reloader
     log: io.StringIO
     http: aiohttp.ClientSession
+    runner: LaneRunner
 
     @property
     def runtime(self) -> Runtime:
         """What answers now."""
         return self.reloader.live.current
+
+    @property
+    def lane(self) -> Lane:
+        """What answers repeats as their bytes arrive."""
+        return self.runner.lane
 
     @property
     def root(self) -> str:
@@ -133,7 +141,8 @@ class Served:
 
     @property
     def lines(self) -> list[Json]:
-        """The log so far."""
+        """The log so far, with what waits to be told."""
+        self.runtime.repeats.settle()
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
     def events(self, name: str) -> list[Json]:
@@ -204,7 +213,7 @@ async def served(config: Json, *, may_block: bool = False) -> AsyncIterator[Serv
             connector = aiohttp.TCPConnector(limit=0)
             async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as http:
                 with nullcontext() if may_block else blockbuster_ctx("proxy"):
-                    yield Served(port, reloader, log, http)
+                    yield Served(port, reloader, log, http, runner)
         finally:
             await runner.cleanup()
 

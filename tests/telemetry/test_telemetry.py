@@ -1,13 +1,16 @@
 """One outcome, many sinks."""
 
 import logging
+from collections.abc import Sequence
 
 import pytest
 
 from proxy.core.model import Outcome, Result
+from proxy.core.repetition import Repetition
 from proxy.telemetry import Telemetry
 
 OUTCOME = Outcome("r1", Result.MISS, "chat.completions")
+AGAIN = Repetition("r2", 1.0, 0.1, 0.2)
 
 
 class Written:
@@ -19,6 +22,9 @@ class Written:
     def notice(self, outcome: Outcome) -> None:
         self.heard.append(outcome)
 
+    def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
+        self.heard.append((first, *repetitions))
+
     def event(self, name: str, **fields: str | float | bool | None) -> None:
         self.heard.append((name, fields))
 
@@ -29,6 +35,9 @@ class Broken:
     def notice(self, outcome: Outcome) -> None:
         raise OSError(f"no space left for {outcome}")
 
+    def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
+        raise OSError(f"no space left for {len(repetitions)} like {first}")
+
     def event(self, name: str, **fields: str | float | bool | None) -> None:
         raise OSError(f"no space left for {name} {fields}")
 
@@ -38,9 +47,10 @@ def test_tells_every_sink() -> None:
     sinks = Written(), Written()
     telemetry = Telemetry(sinks)
     telemetry.notice(OUTCOME)
+    telemetry.repeated(OUTCOME, [AGAIN])
     telemetry.event("breaker_opened", stage="shared")
 
-    heard = [OUTCOME, ("breaker_opened", {"stage": "shared"})]
+    heard = [OUTCOME, (OUTCOME, AGAIN), ("breaker_opened", {"stage": "shared"})]
     assert [heard, heard] == [sink.heard for sink in sinks]
 
 

@@ -64,7 +64,7 @@ def test_what_a_caller_makes_long_is_not_remembered_whole() -> None:
         watch.notice(outcome(model=long, question=long, reason=f"name {long} != y"))
         watch.event("stage_failed", reason=long)
     [remembered] = watch.recent.page(1)
-    told = request_told(*remembered, with_question=True)
+    told = request_told(remembered.at, remembered.outcome, with_question=True)
 
     assert len(told["question"]) == QUESTION_CHARS
     assert max(len(told["model"]), len(told["reason"])) < QUESTION_CHARS

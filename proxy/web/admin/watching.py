@@ -202,7 +202,7 @@ def _own_requests(runtime: Runtime, asked: Requests) -> list[Json]:
     found = runtime.watch.recent.page(
         asked.limit, after=asked.after, namespace=asked.namespace, result=asked.result
     )
-    return [request_told(*one, with_question=with_question) for one in found]
+    return [request_told(one.at, one.outcome, with_question=with_question) for one in found]
 
 
 def _place(told: Mapping[str, object]) -> Place:

@@ -1,0 +1,190 @@
+"""aiohttp's connection, with the lane before it.
+
+Bytes go to the lane between requests only, where each has come whole; what it leaves goes on to
+aiohttp as it came. What is private to aiohttp and relied on here is in `RELIED_ON`: where a version
+has it no longer, connections are aiohttp's own.
+"""
+
+import asyncio
+import re
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_server import Server
+
+from proxy.repeats import Repeat
+from proxy.runtime import Runtime
+from proxy.web.lane import LARGEST, Lane
+
+RELIED_ON: Final = (
+    "_close",
+    "_force_close",
+    "_keepalive_timeout",
+    "_manager",
+    "_messages",
+    "_next_keepalive_close_time",
+    "_paused",
+    "_request_count",
+    "_waiter",
+)
+
+_HEAD: Final = re.compile(
+    rb"(?:GET|POST|HEAD|PUT|PATCH|DELETE|OPTIONS) [!-~]+ HTTP/1\.1\r\n"
+    rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00\r\n]*\r\n)+)\r\n"
+)
+"""A head as nearly all write it, which nobody can read in two ways (RFC 9112, 3 and 5)."""
+
+_LENGTH: Final = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,9})[ \t]*\r$")
+_UNUSUAL: Final = re.compile(rb"(?im)^(?:transfer-encoding|expect|upgrade|connection:.*close)")
+
+
+def missing(data: bytes) -> int | None:
+    """How many bytes of one request, that these begin with, are still to come.
+
+    None where that is not to be told at a glance, or more than one request is there. A request
+    that names no length has no body (RFC 9112, 6.3).
+    """
+    head = _HEAD.match(data)
+    if head is None or _UNUSUAL.search(head[1]) is not None:
+        return None
+    lengths = _LENGTH.findall(head[1])
+    if len(lengths) > 1 or (not lengths and b"content-length" in head[1].lower()):
+        return None
+    left = head.end() + int(lengths[0] if lengths else 0) - len(data)
+    return left if left >= 0 else None
+
+
+class LaneProtocol(RequestHandler):
+    """A connection.
+
+    Args:
+        lane: Answers what it knows.
+        stopping: Set once the server stops: from then on every reply has to say so.
+    """
+
+    __slots__ = ("_held", "_is_plain", "_lane", "_left", "_stopping", "_taken")
+
+    def __init__(
+        self,
+        manager: Server,
+        lane: Lane,
+        stopping: asyncio.Event,
+        **options: Any,  # noqa: ANN401 - aiohttp's own
+    ) -> None:
+        super().__init__(manager, **options)
+        self._lane = lane
+        self._stopping = stopping
+        self._is_plain = True  # all that was passed on was requests that came one by one
+        self._held = b""  # of a request that the lane may know, and whose body has not come yet
+        self._left = 0  # bytes still to come of the one that was passed on last
+        self._taken: bytes | None = None  # that one, as far as it has come, for the lane to learn
+
+    def learn(self, runtime: Runtime, repeat: Repeat) -> None:
+        """Have the lane know the request that is just being answered here."""
+        if self._taken is not None and not self._left:
+            self._lane.learn(self._taken, runtime, repeat)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes have come: a repeat is answered here and now."""
+        if not (data and self._is_plain):
+            self._lane.settle()
+            super().data_received(data)
+        elif self._left:
+            self._go_on(data)
+        else:
+            self._begin(self._held + data if self._held else data)
+
+    def _begin(self, data: bytes) -> None:
+        """A request has come, or a part of one."""
+        self._held = b""
+        is_idle = self._is_idle()
+        reply = self._lane.reply(data) if is_idle else None
+        if reply is None or self.transport is None or self._manager is None:
+            self._pass_on(data, is_idle=is_idle)
+            return
+        self._manager.requests_count += 1
+        self.transport.write(reply)
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+
+    def _is_idle(self) -> bool:
+        """Whether nothing is under way here, and an answer would leave at once."""
+        waiter = self._waiter
+        is_waiting = waiter is not None and not waiter.done() and not self._messages
+        is_open = not (self._paused or self._close or self._force_close)
+        return is_waiting and is_open and not self._stopping.is_set()
+
+    def _pass_on(self, data: bytes, *, is_idle: bool) -> None:
+        """To aiohttp, unless the lane may know it once its body has come."""
+        left = missing(data)
+        if is_idle and left and self._lane.expects(data):
+            self._held = data
+            return
+        self._lane.settle()
+        before = self._request_count
+        self._left = left or 0
+        self._taken = data if is_idle and left is not None and left <= LARGEST else None
+        super().data_received(data)
+        if left is None or self._request_count != before + 1:
+            self._is_plain = False
+            self._taken = None
+
+    def _go_on(self, data: bytes) -> None:
+        """More of a request's body."""
+        self._left -= len(data)
+        if self._left < 0:  # and the beginning of another one
+            self._is_plain = False
+            self._taken = None
+        elif self._taken is not None:
+            self._taken += data
+        super().data_received(data)
+
+
+class LaneServer(Server):
+    """Makes such connections.
+
+    Args:
+        server: aiohttp's, whose options hold.
+        lane, stopping: See `LaneProtocol`.
+    """
+
+    def __init__(self, server: Server, lane: Lane, stopping: asyncio.Event) -> None:
+        super().__init__(
+            server.request_handler,
+            request_factory=server.request_factory,
+            handler_cancellation=server.handler_cancellation,
+            loop=asyncio.get_running_loop(),
+            **server._kwargs,  # noqa: SLF001 - aiohttp has no other way to make a server like it
+        )
+        self._lane = lane
+        self._stopping = stopping
+
+    def __call__(self) -> RequestHandler:
+        """A connection has come."""
+        return LaneProtocol(self, self._lane, self._stopping, loop=self._loop, **self._kwargs)
+
+
+class LaneRunner(web.AppRunner):
+    """aiohttp's runner, whose server has a lane.
+
+    Args:
+        lane, stopping: See `LaneProtocol`.
+    """
+
+    __slots__ = ("_stopping", "lane")
+
+    def __init__(
+        self,
+        app: web.Application,
+        lane: Lane,
+        stopping: asyncio.Event,
+        **options: Any,  # noqa: ANN401 - aiohttp's own
+    ) -> None:
+        super().__init__(app, **options)
+        self.lane = lane
+        self._stopping = stopping
+
+    async def _make_server(self) -> Server:
+        server = await super()._make_server()
+        is_as_known = all(hasattr(RequestHandler, name) for name in RELIED_ON)
+        return LaneServer(server, self.lane, self._stopping) if is_as_known else server
