@@ -171,7 +171,9 @@ class Asker:
     async def _call(self, flight: Flight, errand: Errand, lease: Lease | None) -> None:
         """Make the call; then, in the same step as its last byte, keep its answer."""
         call, request = errand.call, errand.request
-        asked = replace(call.request, with_usage=errand.dialect.with_usage(request.body))
+        asked, with_usage = call.request, errand.dialect.with_usage(request.body)
+        if with_usage is not None:
+            asked = replace(asked, with_usage=with_usage)
         landing = await flight.fly(call.origin, asked)
         if landing is None or landing.answer is None:
             return

@@ -7,8 +7,8 @@ tier is away or late, the flight asks at once, as in a process alone.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -74,14 +74,12 @@ class Turns:
         if lease is None:
             yield turn
             return
-        renewing = self._tasks.start("renew lease", self._renew(lease))
         try:
-            yield turn
+            with self._renewed(lease):
+                yield turn
         except BaseException:
-            renewing.cancel()
             await self._let_lapse(lease)
             raise
-        renewing.cancel()
         await self._give_back(lease)
 
     async def _await_turn(self, request: CacheRequest, credential: str) -> Turn:
@@ -115,18 +113,13 @@ class Turns:
             return None
 
     async def _claim(self, request: CacheRequest, key: str | None) -> Claim | None:
-        """Ask for the lease of this key, if there is one, and for the entry, in one round trip.
-
-        In this order: a holder stores first and then gives back, so who gets the lease after him
-        sees what he stored.
-        """
+        """Ask for the lease of this key, if there is one, and for the entry, in one round trip."""
 
         async def ask() -> Claim:
-            now = self._clock()
-            entry = self._shared.get(request.scope.id, request.key)
+            now, scope = self._clock(), request.scope.id
             if key is None:
-                return Claim(None, await entry, now)
-            return Claim(*await asyncio.gather(self._leases.take(key, self._lease_s), entry), now)
+                return Claim(None, await self._shared.get(scope, request.key), now)
+            return Claim(*await self._leases.claim(key, self._lease_s, scope), now)
 
         if self._stage.trouble:
             return None
@@ -142,12 +135,28 @@ class Turns:
         if claim is not None and claim.lease is not None:
             await self._let_lapse(claim.lease)
 
+    @contextmanager
+    def _renewed(self, lease: Lease) -> Iterator[None]:
+        """Keep it inside the block; a call that is over before the first renewal has no task."""
+        renewing: list[asyncio.Task[None]] = []
+
+        def begin() -> None:
+            renewing.append(self._tasks.start("renew lease", self._renew(lease)))
+
+        timer = asyncio.get_running_loop().call_later(self._lease_s / 3, begin)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            for task in renewing:
+                task.cancel()
+
     async def _renew(self, lease: Lease) -> None:
         """For as long as it is ours. A renewal that fails is tried again before the lease ends."""
         is_ours: bool | None = True
         while is_ours is not False:
-            await asyncio.sleep(self._lease_s / 3)
             is_ours = await self._told(lambda: self._leases.renew(lease, self._lease_s))
+            await asyncio.sleep(self._lease_s / 3)
 
     async def _give_back(self, lease: Lease) -> None:
         await self._told(lambda: self._leases.release(lease))

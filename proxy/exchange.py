@@ -17,15 +17,17 @@ class Exchange:
         began: When the request came, on the clock of `perf_counter`; None for now.
 
     Attributes:
+        request_id: The outcome's.
         timings: Seconds by stage.
         starts: When each was first entered, seconds after the request came.
         began: When the request came.
     """
 
-    __slots__ = ("_learned", "_outcome", "began", "starts", "timings")
+    __slots__ = ("_learned", "_outcome", "began", "request_id", "starts", "timings")
 
     def __init__(self, outcome: Outcome, began: float | None = None) -> None:
         self._outcome = outcome
+        self.request_id = outcome.request_id
         self._learned: dict[str, Any] = {}
         self.timings: dict[str, float] = {}
         self.starts: dict[str, float] = {}

@@ -101,7 +101,7 @@ class Flight:
         self._forgotten = 0
         self._size = 0
         self._seats: set[Seat] = set()
-        self._changed = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def is_joinable(self) -> bool:
@@ -143,7 +143,7 @@ class Flight:
     async def head(self) -> Head:
         """Status and headers. Raises the error when the origin could not be asked."""
         while self._head is None and not self._is_over:
-            await self._changed.wait()
+            await self._change()
         if self._head is None:
             raise self._error or BrokenStreamError("the call was given up")
         return self._head
@@ -151,17 +151,16 @@ class Flight:
     async def chunks(self, seat: Seat) -> AsyncIterator[bytes]:
         """The body as it comes. Raises BrokenStreamError when it breaks off."""
         while True:
-            changed = self._changed
-            waiting = self._chunks[seat.read - self._forgotten :]
-            for chunk in waiting:
+            unread = self._chunks[seat.read - self._forgotten :]
+            for chunk in unread:
                 seat.read += 1
                 yield chunk
-            if waiting:
+            if unread:
                 self._announce()
             elif self._is_over:
                 break
             else:
-                await changed.wait()
+                await self._change()
         if self._error is not None:
             raise self._error
 
@@ -171,7 +170,7 @@ class Flight:
         Raises the error when it breaks off.
         """
         while not self._is_over and self._size <= self._keep_bytes:
-            await self._changed.wait()
+            await self._change()
         if self._error is not None:
             raise self._error
         return self._landing
@@ -226,10 +225,9 @@ class Flight:
         self._size += len(chunk)
         self._announce()
         while self._size > self._keep_bytes + WINDOW_BYTES:
-            changed = self._changed
             self._forget_what_all_have_read()
             if self._size > self._keep_bytes + WINDOW_BYTES:
-                await changed.wait()
+                await self._change()
 
     def _forget_what_all_have_read(self) -> None:
         """Where nobody listens, that is everything: it can neither be heard nor kept."""
@@ -239,10 +237,18 @@ class Flight:
         del self._chunks[:count]
         self._forgotten += count
 
+    async def _change(self) -> None:
+        """Wait until something is announced."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        await waiting
+
     def _announce(self) -> None:
-        """Wake all who wait. A new event each time, so that nobody has to clear one."""
-        self._changed.set()
-        self._changed = asyncio.Event()
+        """Wake all who wait."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.done():  # whoever left meanwhile has cancelled it
+                one.set_result(None)
 
 
 class Flights:

@@ -148,7 +148,7 @@ class Forgetting:
         return self._index
 
     async def forget_here(self, selector: Selector | None, *, dry_run: bool = False) -> Purged:
-        """Forget what this process alone has, after another has forgotten what they share.
+        """Forget what this process alone has, while another forgets what they share.
 
         `selector` is None where only the change log says what is meant. Raises TierError when that
         cannot be read.

@@ -100,9 +100,11 @@ class Gateway:
 
     @asynccontextmanager
     async def answer(
-        self, request: CacheRequest, dialect: Dialect, call: Call, exchange: Exchange
+        self, request: CacheRequest, dialect: Dialect, call: Callable[[], Call], exchange: Exchange
     ) -> AsyncIterator[Reply]:
         """The request's reply, valid inside the block; after it the observer hears the outcome.
+
+        `call` makes what the origin is asked, if it is.
 
         Raises:
             ApiError: There is no answer: the origin cannot be asked, or may not be.
@@ -121,18 +123,19 @@ class Gateway:
             )
             choice = self._choose(request, found, exchange)
             if isinstance(found, Hit) and not choice.reason:
-                served = self._hits.remember(exchange.outcome.request_id, request, found)
+                served = self._hits.remember(exchange.request_id, request, found)
                 if choice.trial is not None:
-                    errand = Errand(request, dialect, call, found.seen, choice.trial)
+                    errand = Errand(request, dialect, call(), found.seen, choice.trial)
                     self._asker.audit(errand)
                 if found.wants_refresh:
-                    self._asker.refresh(Errand(request, dialect, call, found.seen), found.entry)
+                    self._asker.refresh(Errand(request, dialect, call(), found.seen), found.entry)
                 reply = self._serve(request, dialect, found, exchange)
                 if choice.trial is None and may_repeat(request, found):
                     reply = replace(reply, repeat=self._repeat(dialect, found, served, reply))
                 yield reply
             else:
-                errand = Errand(request, dialect, call, found.seen, choice.trial, near=choice.near)
+                trial, near = choice.trial, choice.near
+                errand = Errand(request, dialect, call(), found.seen, trial, near=near)
                 async with self._fetch(errand, exchange) as reply:
                     yield reply
         except ApiError as error:
@@ -273,7 +276,7 @@ class Gateway:
         """A stale answer in place of the origin's failure; without one, the failure it is."""
         if seen.stale is not None and seen.stale_tier is not None:
             hit = Hit(seen, seen.stale, seen.stale_tier, is_stale=True)
-            self._hits.remember(exchange.outcome.request_id, request, hit)
+            self._hits.remember(exchange.request_id, request, hit)
             return self._serve(request, dialect, hit, exchange)
         if isinstance(error, ApiError):
             raise error

@@ -145,7 +145,8 @@ class Cache:
             return Answered(await origin(request), replace(exchange.outcome, result=Result.BYPASS))
         call = Call(_CallableOrigin(origin, request), OriginRequest("POST", "/", (), b""))
         try:
-            async with self.runtime.gateway.answer(found, self._dialect, call, exchange) as reply:
+            ask = self.runtime.gateway.answer(found, self._dialect, lambda: call, exchange)
+            async with ask as reply:
                 body = reply.body
                 if not isinstance(body, bytes):
                     body = b"".join([piece async for piece in body])

@@ -113,6 +113,8 @@ class Store:
     def ruled(self, request: CacheRequest, path: str) -> CacheRequest:
         """The request under the operator's rules."""
         directives = self.under_rules(request.directives, request.scope, path)
+        if directives is request.directives:
+            return request
         return replace(request, directives=directives)
 
     def under_rules(self, asked: Directives, scope: Scope, path: str) -> Directives:
@@ -141,12 +143,18 @@ class Store:
 
         `generation` is that of the call which brought it; None where there was no call.
         """
-        entry = self.made(request, answer, path, self._clock())
-        entry = replace(entry, generation=generation)
+        entry = self.made(request, answer, path, self._clock(), generation)
         self._session.put(request.caller, entry)
         return entry
 
-    def made(self, request: CacheRequest, answer: Answer, path: str, at: float) -> Entry:
+    def made(
+        self,
+        request: CacheRequest,
+        answer: Answer,
+        path: str,
+        at: float,
+        generation: int | None = None,
+    ) -> Entry:
         """The entry of an answer that came at that time; nothing is stored."""
         asked, scope = request.directives, request.scope
         expires_at, kept_until = self._rules.lifetimes.of(asked, scope, path, at)
@@ -163,6 +171,7 @@ class Store:
             kept_until=kept_until,
             tags=asked.tags,
             private=asked.private,
+            generation=generation,
         )
 
     def adopt(self, request: CacheRequest, entry: Entry, read_at: float) -> None:

@@ -159,14 +159,16 @@ async def test_who_leaves_while_the_lease_is_being_taken_keeps_it_from_nobody(
 ) -> None:
     """It may be taken all the same, and is then given up at once."""
     first, second, *_ = replicas
-    taking = first.tier._thread
-    assert taking is not None
     with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as busy:
         busy.execute("BEGIN IMMEDIATE")
         leaving = first.tasks.start(
             "leaving", first.hold(asyncio.Event(), first.taking(lease_s=60))
         )
-        await until(lambda: taking._work_queue.qsize() == 1, "the lease's being taken")
+        under_way = first.tasks._tasks
+        await until(
+            lambda: any(task.get_name() == "claim lease" for task in under_way),
+            "the lease's being taken",
+        )
         leaving.cancel()
         await asyncio.wait([leaving])
         busy.execute("COMMIT")

@@ -56,7 +56,7 @@ class Breaker:
 
     def succeeded(self) -> "Breaker":
         """After a good answer to a request; one that was under way closes no open breaker."""
-        if self.is_open:
+        if self.is_open or (self.faults == 0 and self.good == STEADY):
             return self
         return replace(self, faults=0, good=min(self.good + 1, STEADY))
 

@@ -134,8 +134,10 @@ def _with_mode(asked: Directives, value: str | None) -> Directives:
 
 
 def _with_cache_control(asked: Directives, value: str | None) -> Directives:
+    if not value:
+        return asked
     found: dict[str, list[str | None]] = {}
-    for name, argument in _split(value or ""):
+    for name, argument in _split(value):
         found.setdefault(name, []).append(argument)
     if "no-store" in found:
         asked = replace(asked, read=False, write=False)

@@ -13,11 +13,30 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of personal data: its shape, and what a match must satisfy besides."""
+    """One kind of personal data.
+
+    Attributes:
+        name: For people.
+        shape: Finds it.
+        sign: In the outline of every text that it is in: a plain search costs a tenth of what a
+            pattern does. Empty where the pattern is as quick.
+        holds: What a match must satisfy besides.
+    """
 
     name: str
     shape: re.Pattern[str]
+    sign: bytes = b""
     holds: Callable[[str], bool] = lambda _text: True
+
+
+_OUTLINE: Final = bytes.maketrans(
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-", b"0" * 10 + b"A" * 26 + b" "
+)
+
+
+def outlined(text: str) -> bytes:
+    """Every digit as `0`, every capital as `A`, a dash as a space, and what is not ASCII as `?`."""
+    return text.encode("ascii", "replace").translate(_OUTLINE)
 
 
 def _digits(text: str) -> list[int]:
@@ -91,20 +110,35 @@ def _shape(first: str, not_before: str, rest: str) -> re.Pattern[str]:
 
 
 KINDS: Final = (
-    Kind("e-mail address", re.compile(r"@(?<=[\w.+-]@)[\w-]{1,63}(?:\.[\w-]{2,63})+", re.ASCII)),
+    Kind(
+        "e-mail address",
+        re.compile(r"@(?<=[\w.+-]@)[\w-]{1,63}(?:\.[\w-]{2,63})+", re.ASCII),
+        b"@",
+    ),
     Kind("secret key", _shape("s", r"\w-", r"k-[A-Za-z0-9_-]{16,}")),
     Kind("secret key", _shape("g", r"\w-", r"h[pousr]_[A-Za-z0-9]{30,}")),
     Kind("secret key", re.compile(r"github_pat_\w{30,}", re.ASCII)),
     Kind("secret key", _shape("A", r"\w-", r"(?:KIA[0-9A-Z]{16}|Iza[0-9A-Za-z_-]{30,})")),
     Kind("secret key", _shape("x", r"\w-", r"ox[abprs]-[A-Za-z0-9-]{10,}")),
-    Kind("secret key", _shape("e", r"\w-", r"yJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+")),
+    Kind("secret key", _shape("e", r"\w-", r"yJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"), b"eyA"),
     Kind("secret key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
     # In one piece, or in the groups that are printed on it.
-    Kind("payment card", _shape(r"\d", r"\d.-", r"\d{12,18}(?![\d.-]\d|\d)"), passes_luhn),
-    Kind("payment card", _shape(r"\d", r"\d.-", r"\d{3}(?:[ -]\d{4}){3}(?![.-]?\d)"), passes_luhn),
+    Kind(
+        "payment card",
+        _shape(r"\d", r"\d.-", r"\d{12,18}(?![\d.-]\d|\d)"),
+        b"0" * 13,
+        passes_luhn,
+    ),
+    Kind(
+        "payment card",
+        _shape(r"\d", r"\d.-", r"\d{3}(?:[ -]\d{4}){3}(?![.-]?\d)"),
+        b"0000 0000 0000 0000",
+        passes_luhn,
+    ),
     Kind(
         "payment card",
         _shape("3", r"\d.-", r"\d{3}[ -]\d{6}[ -]\d{4,5}(?![.-]?\d)"),
+        b"0000 000000 0000",
         passes_luhn,
     ),
     Kind(
@@ -112,11 +146,13 @@ KINDS: Final = (
         _shape(
             "[A-Z]", r"\w", r"[A-Z]\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9_])"
         ),
+        b"AA00",
         _holds_an_iban,
     ),
     Kind(
         "social security number",
         _shape(r"\d", r"\d-", r"\d{2}-\d{2}-\d{4}(?![\d-])"),
+        b"000 00 0000",
         _is_social_security_number,
     ),
     Kind(
@@ -126,16 +162,23 @@ KINDS: Final = (
             r"\w.+-",
             r"\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){2,4}(?![\w-])",
         ),
+        b"+",
     ),
-    Kind("phone number", _shape(r"\(", r"\w.+-", r"\d{3}\) ?\d{3}-\d{4}(?![\w-])")),
-    Kind("phone number", _shape(r"\d", r"\w.+-", r"\d{2}-\d{3}-\d{4}(?![\w-])")),
+    Kind("phone number", _shape(r"\(", r"\w.+-", r"\d{3}\) ?\d{3}-\d{4}(?![\w-])"), b"("),
+    Kind(
+        "phone number",
+        _shape(r"\d", r"\w.+-", r"\d{2}-\d{3}-\d{4}(?![\w-])"),
+        b"000 000 0000",
+    ),
 )
 
 
 def personal_data(text: str) -> str | None:
     """The first kind of personal data found in a text; None when there is none."""
+    outline = outlined(text)
     for kind in KINDS:
-        for match in kind.shape.finditer(text):
-            if kind.holds(match[0]):
-                return kind.name
+        if kind.sign in outline:
+            for match in kind.shape.finditer(text):
+                if kind.holds(match[0]):
+                    return kind.name
     return None

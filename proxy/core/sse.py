@@ -7,7 +7,7 @@ at the end of a stream is not an event. Fields that only matter to a client whic
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_EVENT_BYTES = 16 << 20
 """Larger than any model's answer; h11, nginx and the SDKs bound their buffers likewise."""
@@ -22,9 +22,8 @@ class EventTooLargeError(ValueError):
     """One event is larger than the parser's bound."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event.
+class Event(NamedTuple):
+    """One event; a tuple, as one is made of every chunk of every stream.
 
     Attributes:
         data: The `data:` lines, joined by a newline.
@@ -66,17 +65,30 @@ class Parser:
         Raises:
             EventTooLargeError: It completes none, and the bound is passed.
         """
+        if self._is_one_line(piece):
+            return [Event(piece[6:-2], "", piece)]
         if self._is_after_return and piece:
             self._is_after_return = False
             if piece.startswith(b"\n"):  # the blank line was a CRLF, and its event is out already
                 self._silent += b"\n"
                 piece = piece[1:]
-        blocks = self._cut(piece)
-        events = [event for block in blocks if (event := self._dispatched(block)) is not None]
+        events = self._events(self._cut(piece))
         if not events and len(self._rest) + len(self._silent) > self._max_event_bytes:
             self._let_go()
             raise EventTooLargeError(f"an event of over {self._max_event_bytes} bytes")
         return events
+
+    def _is_one_line(self, piece: bytes) -> bool:
+        """Whether it is one event of one line, and nothing waits to be put before it.
+
+        So nearly all chunks of a model arrive.
+        """
+        return (
+            self._is_plain(piece)
+            and piece.endswith(b"\n")
+            and not (self._is_at_start or self._rest or self._silent)
+            and b"\r" not in piece
+        )
 
     def _cut(self, piece: bytes) -> list[bytes]:
         """Whole blocks: stretches up to a blank line, and with it."""
@@ -103,6 +115,21 @@ class Parser:
     def _any_ends(self, start: int) -> list[int]:
         return [blank.end() for blank in _BLANK_LINE.finditer(self._rest, start)]
 
+    def _events(self, blocks: list[bytes]) -> list[Event]:
+        events = []
+        for block in blocks:
+            is_first = self._is_at_start or self._silent
+            if not is_first and self._is_plain(block):
+                events.append(Event(block[6:-2], "", block))
+            elif (event := self._dispatched(block)) is not None:
+                events.append(event)
+        return events
+
+    def _is_plain(self, block: bytes) -> bool:
+        """Whether it is one line of data, as nearly every event of an API is."""
+        is_line = block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2
+        return is_line and not self._has_returns
+
     def _dispatched(self, block: bytes) -> Event | None:
         event = self._read(block)
         self._is_at_start = False
@@ -116,8 +143,7 @@ class Parser:
 
     def _read(self, block: bytes) -> Event | None:
         """A block's event; None when it has no data (9.2.6: then it is not dispatched)."""
-        is_plain = block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2
-        if is_plain and not self._has_returns:  # one line, as nearly every event of an API is
+        if self._is_plain(block):
             return Event(block[6:-2], "", block)
         text = block.removeprefix(_BOM) if self._is_at_start else block
         data: list[bytes] = []

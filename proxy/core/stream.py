@@ -73,11 +73,12 @@ class Recorder:
 
     def _take(self, event: Event) -> None:
         self._progress.feed(event.data)
+        is_complete = self._progress.is_complete
         # Where an error is a proper end, the caller has been told; elsewhere he may not notice.
-        is_error = event.name == "error" and not self._progress.is_complete
+        is_error = event.name == "error" and not is_complete
         self._has_failed = self._has_failed or is_error
         is_end = event.data.strip() == self._dialect.end_marker
-        self._has_ended = is_end or self._progress.is_complete
+        self._has_ended = is_end or is_complete
         if not is_end:
             self._keep(event.data, size=len(event.data))
 

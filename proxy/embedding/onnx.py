@@ -3,8 +3,7 @@
 Rules of the file:
 
 - One text, one run. Dynamic int8 takes its scales from all that runs together, so the same text
-  in two batches would have two vectors. What concurrent prompts share is the hop to a thread: a
-  worker runs texts one after another until none waits, and hands out each vector as it is made.
+  in two batches would have two vectors.
 - Nothing is tokenised or hashed on the loop.
 - Two different texts that the tokenizer makes equal would answer each other, at a similarity of 1.
   So a text with a word the model does not know, or with characters the tokenizer drops, is not
@@ -12,8 +11,6 @@ Rules of the file:
 """
 
 import asyncio
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +21,7 @@ import numpy.typing as npt
 from proxy.core.model import Vector
 from proxy.errors import TierError
 from proxy.modelfolder import Card, load, says_something_else
+from proxy.threads import Threads
 
 MINILM: Final = Path(__file__).parent.parent / "models" / "minilm"
 """all-MiniLM-L6-v2, int8, 384 dimensions: comes with the program."""
@@ -99,14 +97,31 @@ def dimension_of(card: Card) -> int:
     return int(card.number("dimension"))
 
 
+class _Run:
+    """One text's run, in a thread."""
+
+    def __init__(self, model: Model, text: str) -> None:
+        self._model = model
+        self.text = text
+        self.has_begun = False
+
+    def __call__(self) -> Vector | None:
+        self.has_begun = True
+        try:
+            return self._model.vector(self.text)
+        except TierError:
+            raise
+        except Exception as error:  # tokenizers raise classes of their own
+            raise TierError(f"embedding failed: {error!r}") from error
+
+
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One text to embed, and how many wait for it. Its flags are shared with a worker."""
+    """A text to embed, and how many wait for it."""
 
-    text: str
-    future: "asyncio.Future[Vector | None]"
+    run: _Run
+    vector: "asyncio.Future[Vector | None]"
     waiters: int = 0
-    is_running: bool = False
 
 
 class OnnxEmbedder:
@@ -128,11 +143,9 @@ class OnnxEmbedder:
         self._workers = workers
         self._card: Card | None = None
         self._model: Model | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._running: Threads | None = None
         self._starting = asyncio.Lock()
         self._jobs: dict[str, _Job] = {}
-        self._queue: deque[_Job] = deque()
-        self._idle = workers
 
     @property
     def id(self) -> str:
@@ -154,7 +167,7 @@ class OnnxEmbedder:
         async with self._starting:
             if self._model is None:
                 model = await asyncio.to_thread(self._load)
-                self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="embedder")
+                self._running = Threads("embedder", self._workers)
                 self._model = model
             await self.embed(PROBE)
 
@@ -162,15 +175,11 @@ class OnnxEmbedder:
         return Model(self._folder, self._known(), self._threads)
 
     async def close(self) -> None:
-        """Fail who waits, and end the threads. `start` may follow."""
+        """Let what runs end, fail who waits, and end the threads. `start` may follow."""
         async with self._starting:
-            pool, self._pool, self._model = self._pool, None, None
-            for job in self._jobs.values():
-                _settle(job, TierError("the embedder is closing"))
-            self._jobs.clear()
-            self._queue.clear()
-            if pool is not None:
-                await asyncio.to_thread(pool.shutdown)
+            threads, self._running, self._model = self._running, None, None
+            if threads is not None:
+                await threads.close(drop=True)
 
     async def embed(self, text: str) -> Vector | None:
         """The text's vector; None when the model cannot read it whole, or not for what it is.
@@ -178,81 +187,38 @@ class OnnxEmbedder:
         Raises:
             TierError: Not started, closing, or the runtime failed.
         """
-        if self._model is None:
+        model, threads = self._model, self._running
+        if model is None or threads is None:
             raise TierError("the embedder is not started")
-        if not self._model.may_read(text):
+        if not model.may_read(text):
             return None
-        job = self._job(text)
+        job = self._jobs.get(text) or self._begin(model, threads, text)
         job.waiters += 1
         try:
             # Shielded: the future belongs to all who wait for this text.
-            return await asyncio.shield(job.future)
+            return await asyncio.shield(job.vector)
+        except asyncio.CancelledError:
+            if job.vector.cancelled():  # and not who waits
+                raise TierError("the embedder is closing") from None
+            raise
         finally:
             job.waiters -= 1
             # A run that has begun is finished: whoever asks next may still want it.
-            if not job.waiters and not job.is_running:
+            if not job.waiters and not job.run.has_begun:
+                job.vector.cancel()
                 self._forget(job)
 
-    def _job(self, text: str) -> _Job:
-        """The job of this text: one that waits or runs already, else a new one in the queue."""
-        job = self._jobs.get(text)
-        if job is None:
-            job = _Job(text, asyncio.get_running_loop().create_future())
-            self._jobs[text] = job
-            self._queue.append(job)
-            # At the loop's next turn: the worker must see the waiter that is being added.
-            asyncio.get_running_loop().call_soon(self._hop)
+    def _begin(self, model: Model, threads: Threads, text: str) -> _Job:
+        run = _Run(model, text)
+        job = self._jobs[text] = _Job(run, threads.run(run))
+        job.vector.add_done_callback(lambda _: self._ended(job))
         return job
 
-    def _forget(self, job: _Job) -> None:
-        if self._jobs.get(job.text) is job:
-            del self._jobs[job.text]
-
-    def _hop(self) -> None:
-        """Send a worker to the queue, if one is idle and something waits."""
-        if self._pool is None or self._model is None or not self._idle or not self._queue:
-            return
-        self._idle -= 1
-        loop = asyncio.get_running_loop()
-        hop = loop.run_in_executor(self._pool, self._drain, self._model, loop)
-        hop.add_done_callback(self._hopped)
-
-    def _hopped(self, _: "asyncio.Future[None]") -> None:
-        # A job queued after the worker had looked, but before this ran, saw no idle worker.
-        self._idle += 1
-        self._hop()
-
-    def _drain(self, model: Model, loop: asyncio.AbstractEventLoop) -> None:
-        """Run what waits until nothing does. In a worker thread."""
-        while True:
-            try:
-                job = self._queue.popleft()
-            except IndexError:
-                return
-            # Who has no waiter has left `_jobs`, so nobody can join it any more.
-            if job.waiters:
-                job.is_running = True
-                loop.call_soon_threadsafe(self._deliver, job, _run(model, job.text))
-
-    def _deliver(self, job: _Job, outcome: Vector | TierError | None) -> None:
+    def _ended(self, job: _Job) -> None:
         self._forget(job)
-        _settle(job, outcome)
+        if not job.vector.cancelled():
+            job.vector.exception()  # read, so that one nobody waits for is not reported as lost
 
-
-def _run(model: Model, text: str) -> Vector | TierError | None:
-    try:
-        return model.vector(text)
-    except TierError as error:
-        return error
-    except Exception as error:  # noqa: BLE001 - a worker that dies would leave its waiters waiting
-        return TierError(f"embedding failed: {error!r}")
-
-
-def _settle(job: _Job, outcome: Vector | TierError | None) -> None:
-    if job.future.done():
-        return
-    if isinstance(outcome, TierError):
-        job.future.set_exception(outcome)
-        job.future.exception()  # read here, so that one nobody waits for is not reported as lost
-    else:
-        job.future.set_result(outcome)
+    def _forget(self, job: _Job) -> None:
+        if self._jobs.get(job.run.text) is job:
+            del self._jobs[job.run.text]

@@ -10,7 +10,6 @@ from typing import Literal
 from proxy.config import Config
 from proxy.core.changes import ALL_TENANTS, Selector
 from proxy.ports import Embedder, Index, Observer, SharedTier
-from proxy.tiers.faiss import FaissTier
 
 Backend = Literal["faiss", "redis"]
 
@@ -27,6 +26,8 @@ def build(config: Config, embedder: Embedder, shared: SharedTier, observer: Obse
     vector = config.cache.vector
     if vector.backend == "redis":
         return _vector_sets(config, embedder, shared, observer)
+    from proxy.tiers.faiss import FaissTier  # noqa: PLC0415 - only where it is configured
+
     return FaissTier(
         vector.snapshot,
         embedder=embedder.id,
@@ -41,7 +42,7 @@ def build(config: Config, embedder: Embedder, shared: SharedTier, observer: Obse
 def _vector_sets(
     config: Config, embedder: Embedder, shared: SharedTier, observer: Observer
 ) -> Index:
-    from proxy.parts import reaching  # noqa: PLC0415 - only where it is configured
+    from proxy.parts import reaching  # noqa: PLC0415 - the same
     from proxy.tiers.vectorsets import Shape, VectorSetTier  # noqa: PLC0415 - the same
 
     async def exists(ids: Sequence[str]) -> Sequence[str]:

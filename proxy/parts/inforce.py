@@ -9,7 +9,6 @@ from typing import Final
 from proxy.config import Config
 from proxy.core.judgement.thresholds import calibration
 from proxy.parts.semantic import SURE, embedder_of, ids
-from proxy.verifying.onnx import OnnxVerifier
 
 LEAST: Final = "cache.judgement.min_probability"
 THRESHOLD: Final = "cache.vector.threshold"
@@ -47,10 +46,17 @@ def in_force(config: Config) -> InForce | None:
     if verifier is None:
         threshold = found.threshold if vector.threshold is None else vector.threshold
         return InForce(scorer_name(embedder.id, None, 0), THRESHOLD, threshold, None)
-    is_local = judgement.verifier == "local"
-    least = judgement.min_probability or (OnnxVerifier().min_probability if is_local else SURE)
+    least = judgement.min_probability or _shipped(config)
     floor = found.floor if vector.floor is None else vector.floor
     return InForce(scorer_name(embedder.id, verifier, found.lean), LEAST, least, floor)
+
+
+def _shipped(config: Config) -> float:
+    if config.cache.judgement.verifier != "local":
+        return SURE
+    from proxy.verifying.onnx import OnnxVerifier  # noqa: PLC0415 - brings a runtime
+
+    return OnnxVerifier().min_probability
 
 
 def verifier_name(config: Config) -> str | None:

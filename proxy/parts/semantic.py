@@ -6,6 +6,7 @@ starts what is built, and closes it.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from proxy.config import Config
 from proxy.core.judgement.base import judge, read
@@ -16,7 +17,6 @@ from proxy.core.lookup import Judge
 from proxy.core.model import Candidate, Verdict
 from proxy.core.spending import Ledger
 from proxy.embedding.memo import MemoEmbedder
-from proxy.embedding.onnx import OnnxEmbedder
 from proxy.errors import ConfigError, TierError
 from proxy.parts import indexing
 from proxy.ports import Embedder, Index, Observer, SharedTier, Verifier, Writer
@@ -24,10 +24,12 @@ from proxy.resilience import Probe, Stage, StageOf, Tasks
 from proxy.searching import Semantic, Verification
 from proxy.verifying.cascade import Cascade
 from proxy.verifying.memo import MemoVerifier
-from proxy.verifying.onnx import OnnxVerifier
 from proxy.verifying.second import SecondJudge, Terms
 from proxy.verifying.verdicts import VerdictFile
 from proxy.verifying.writer import CheckedWriter
+
+if TYPE_CHECKING:
+    from proxy.verifying.onnx import OnnxVerifier
 
 VERDICTS_REMEMBERED = 10_000
 """Pairs of questions whose probability is at hand: a popular rewording is verified once."""
@@ -152,6 +154,8 @@ def embedder_of(config: Config, ledger: Ledger | None = None) -> Embedder | None
     if chosen.kind == "none":
         return None
     if chosen.kind == "local":
+        from proxy.embedding.onnx import OnnxEmbedder  # noqa: PLC0415 - brings a runtime
+
         local = OnnxEmbedder(threads=chosen.local.threads)
         return MemoEmbedder(local, chosen.local.memo_entries)
     from proxy.embedding.openai import OpenAiEmbedder  # noqa: PLC0415 - half a second
@@ -175,6 +179,8 @@ def _reader(config: Config) -> tuple[Verifier | None, float]:
     """The local verifier, and the least probability that it ships with."""
     if config.cache.judgement.verifier != "local":
         return None, SURE
+    from proxy.verifying.onnx import OnnxVerifier  # noqa: PLC0415 - brings a runtime
+
     local = OnnxVerifier()
     return MemoVerifier(local, VERDICTS_REMEMBERED), _shipped_min_probability(local)
 
@@ -235,7 +241,7 @@ def wait_s(config: Config) -> float:
     return min(cache.judgement.llm.timeout_ms, WAIT_SHARE * cache.deadline_ms) / 1000
 
 
-def _shipped_min_probability(verifier: OnnxVerifier) -> float:
+def _shipped_min_probability(verifier: "OnnxVerifier") -> float:
     try:
         return verifier.min_probability
     except TierError:
@@ -266,9 +272,8 @@ def ids(config: Config) -> tuple[str, str | None]:
     Raises:
         TierError: A model's card cannot be read.
     """
-    embedder = embedder_of(config)
-    is_verified = config.cache.judgement.verifier == "local"
-    return embedder.id if embedder else "", OnnxVerifier().id if is_verified else None
+    embedder, (reader, _) = embedder_of(config), _reader(config)
+    return embedder.id if embedder else "", reader.id if reader else None
 
 
 def guards_of(config: Config) -> Sequence[Guard]:

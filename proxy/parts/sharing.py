@@ -137,7 +137,7 @@ def _redis(config: Config, observer: Observer) -> _Made:
         on_event=observer.event,
         log_records=chosen.max_log_records,
     )
-    leases = RedisLeases(link, news, prefix=chosen.key_prefix)
+    leases = RedisLeases(tier, link, news, prefix=chosen.key_prefix)
     catalogue = RedisCatalogue(link, prefix=chosen.key_prefix, clock=time.time)
     presence = RedisPresence(link, prefix=chosen.key_prefix, clock=time.time)
     archive = RedisArchive(tier, link, prefix=chosen.key_prefix, clock=time.time)

@@ -21,6 +21,15 @@ class Leases(Protocol):
         """The right to ask, for so long; None while somebody else has it."""
         ...
 
+    async def claim(
+        self, key: str, seconds: float, scope: str
+    ) -> tuple[Lease | None, Entry | None]:
+        """The same, and the entry of that key in this scope, which is looked for after it.
+
+        So whoever gets the lease after a holder who has stored an answer sees that answer.
+        """
+        ...
+
     async def renew(self, lease: Lease, seconds: float) -> bool:
         """Hold it for so long from now; False when it has passed to somebody else, or lapsed."""
         ...

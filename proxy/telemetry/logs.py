@@ -100,7 +100,8 @@ class Logs:
     def notice(self, outcome: Outcome) -> None:
         """One `request` line."""
         level = logging.ERROR if outcome.status >= 500 else logging.INFO  # noqa: PLR2004 - HTTP
-        self._logger.log(level, "request", **request_fields(outcome))
+        if self._logger.is_enabled_for(level):
+            self._logger.log(level, "request", **request_fields(outcome))
 
     def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
         """A `request` line of each."""

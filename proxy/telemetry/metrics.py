@@ -6,9 +6,11 @@ no tenant; what is not known becomes `other`. Audits alone name namespaces, the 
 """
 
 from collections.abc import Collection, Sequence
+from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics import MetricWrapperBase
 
 from proxy.core.model import Outcome, Result, Tier, Usage
 from proxy.core.repetition import Repetition
@@ -50,6 +52,21 @@ class Names:
         return name
 
 
+M = TypeVar("M", bound=MetricWrapperBase)
+
+
+class Children(dict[tuple[str, ...], M], Generic[M]):
+    """A metric's series by their labels, remembered: to look one up costs more than to count."""
+
+    def __init__(self, metric: M) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, labels: tuple[str, ...]) -> M:
+        child = self[labels] = self._metric.labels(*labels)
+        return child
+
+
 class Metrics:
     """The `Observer` that counts.
 
@@ -66,17 +83,21 @@ class Metrics:
         self._opinions = Names()
         self._comparing = Names()
         self._gauges = Gauges()
-        self._requests = self._counter(
-            "requests", "Requests answered.", "api", "result", "tier", "status"
+        self._requests = Children(
+            self._counter("requests", "Requests answered.", "api", "result", "tier", "status")
         )
-        self._lookups = self._counter(
-            "lookups", "Tiers asked, and whether the answer came from there.", "tier", "result"
+        self._lookups = Children(
+            self._counter(
+                "lookups", "Tiers asked, and whether the answer came from there.", "tier", "result"
+            )
         )
-        self._duration = self._histogram(
-            "request_duration_seconds", "A request from first to last byte.", "source"
+        self._duration = Children(
+            self._histogram(
+                "request_duration_seconds", "A request from first to last byte.", "source"
+            )
         )
-        self._stage_duration = self._histogram(
-            "stage_duration_seconds", "One stage of a request.", "stage"
+        self._stage_duration = Children(
+            self._histogram("stage_duration_seconds", "One stage of a request.", "stage")
         )
         self._probability = self._histogram(
             "verifier_probability", "What it gave the neighbour.", buckets=SHARES
@@ -94,7 +115,7 @@ class Metrics:
             "comparisons", "Cached answers compared with fresh ones.", "kind", "verdict"
         )
         self._event_count = self._counter("events", "Events, by name.", "event")
-        self._tokens = self._counter("tokens", "Tokens of answers.", "kind", "source")
+        self._tokens = Children(self._counter("tokens", "Tokens of answers.", "kind", "source"))
         self._saved = self._counter("saved_usd", "What tokens from the cache would have cost.")
         self._spent_tokens = self._counter(
             "spent_tokens", "Tokens that the cache's own calls cost.", "part", "kind"
@@ -165,8 +186,8 @@ class Metrics:
     def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
         """Count several at once; each took a time of its own."""
         self._count(first, len(repetitions))
-        session = self._stage_duration.labels(Tier.SESSION.value).observe
-        total = self._duration.labels(source_of(first)).observe
+        session = self._stage_duration[Tier.SESSION.value,].observe
+        total = self._duration[source_of(first),].observe
         for one in repetitions:
             session(one.session_s)
             total(one.total_s)
@@ -208,26 +229,25 @@ class Metrics:
         """So many requests that were answered in this way."""
         api = outcome.api if outcome.api in self._apis else OTHER
         tier = outcome.tier.value if outcome.tier is not None else "none"
-        labels = (api, outcome.result.value, tier, _class(outcome.status))
-        self._requests.labels(*labels).inc(times)
+        self._requests[api, outcome.result.value, tier, _class(outcome.status)].inc(times)
         for one in Tier:
             if one.value in outcome.timings:
                 result = "hit" if outcome.tier is one else "miss"
-                self._lookups.labels(one.value, result).inc(times)
+                self._lookups[one.value, result].inc(times)
         usage, saved = outcome.usage or _NONE, outcome.saved or _NONE
         told = Usage(usage.prompt - saved.prompt, usage.completion - saved.completion)
         for source, tokens in (("cache", saved), ("origin", told)):
-            self._tokens.labels("prompt", source).inc(times * max(0, tokens.prompt))
-            self._tokens.labels("completion", source).inc(times * max(0, tokens.completion))
+            self._tokens["prompt", source].inc(times * max(0, tokens.prompt))
+            self._tokens["completion", source].inc(times * max(0, tokens.completion))
         self._saved.inc(times * max(0.0, outcome.saved_usd or 0.0))
 
     def _time(self, outcome: Outcome) -> None:
         for stage, seconds in outcome.timings.items():
             if stage == "total":
-                self._duration.labels(source_of(outcome)).observe(seconds)
+                self._duration[source_of(outcome),].observe(seconds)
             else:
                 label = stage if stage in STAGES else OTHER
-                self._stage_duration.labels(label).observe(seconds)
+                self._stage_duration[label,].observe(seconds)
 
 
 def source_of(outcome: Outcome) -> str:

@@ -27,6 +27,7 @@ from proxy.core.changes import Changes
 from proxy.core.model import Candidate, Neighbour, Vector
 from proxy.errors import TierError
 from proxy.ports import Clock
+from proxy.threads import Threads
 from proxy.tiers import OnEvent, snapshot
 from proxy.tiers.faissindex import Counts, Index
 from proxy.tiers.faissscope import PER_NEIGHBOUR, SHORTLIST, shortlist
@@ -96,7 +97,7 @@ class FaissTier:
         self._on_event = on_event
         self._lock = Lock()
         self._writer: ThreadPoolExecutor | None = None
-        self._readers: ThreadPoolExecutor | None = None
+        self._readers: Threads | None = None
         self._saver: ThreadPoolExecutor | None = None
         self._is_saving = False
         self._counts = Counts()
@@ -125,9 +126,7 @@ class FaissTier:
         """
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, "faiss-writer")
-            self._readers = ThreadPoolExecutor(
-                min(4, os.cpu_count() or 1), "faiss-reader", _search_alone
-            )
+            self._readers = Threads("faiss-reader", min(4, os.cpu_count() or 1), _search_alone)
             self._saver = ThreadPoolExecutor(1, "faiss-saver")
             if (reason := await self._run(self._writer, self._load)) is not None:
                 self._on_event("snapshot_refused", reason=reason)
@@ -138,9 +137,10 @@ class FaissTier:
         self._writer = self._readers = self._saver = None
         if writer is not None and readers is not None and saver is not None:
             closing = asyncio.get_running_loop().run_in_executor(writer, self._forget)
-            for thread in (writer, readers, saver):
+            for thread in (writer, saver):
                 thread.shutdown(wait=False)
             await asyncio.shield(closing)
+            await asyncio.shield(readers.close())
 
     async def apply(self, changes: Changes) -> None:
         """Fold a stretch of the log. Applying one twice, or removing what is not there: no-op."""
@@ -164,7 +164,7 @@ class FaissTier:
             held.signs is None and held.count * self._dimension <= INLINE_FLOATS
         )
         if self._readers is None or not is_small or not self._lock.acquire(blocking=False):
-            return await self._run(self._readers, self._search, scope, vector, k)
+            return await self._read(self._search, scope, vector, k)
         try:
             held = self._index.scope(scope)
             return () if held is None else self._index.rank(held.slots, vector, k, self._clock())
@@ -180,7 +180,7 @@ class FaissTier:
             TierError: The vector is of another dimension, or the tier is not started.
         """
         self._refuse_misfit(vector)
-        return await self._run(self._readers, self._near, vector, at_least, limit)
+        return await self._read(self._near, vector, at_least, limit)
 
     def _refuse_misfit(self, vector: Vector) -> None:
         if vector.shape != (self._dimension,):
@@ -207,6 +207,11 @@ class FaissTier:
         if thread is None:
             raise TierError("faiss: not started")
         return await asyncio.get_running_loop().run_in_executor(thread, work, *args)
+
+    async def _read(self, work: Callable[..., T], *args: object) -> T:
+        if self._readers is None:
+            raise TierError("faiss: not started")
+        return await self._readers.run(work, *args)
 
     # Searching: on a reader thread.
 

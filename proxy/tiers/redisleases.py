@@ -13,7 +13,8 @@ import asyncio
 import secrets
 from typing import Final
 
-from proxy.core.model import Lease
+from proxy.core.model import Entry, Lease
+from proxy.ports import SharedTier
 from proxy.resilience import Deadline
 from proxy.tiers.redislink import Groups, RedisLink
 from proxy.tiers.redisnews import RedisNews
@@ -28,12 +29,14 @@ class RedisLeases:
     """`Leases` on Redis.
 
     Args:
+        tier: Has the entries.
         link: The way to Redis; the shared tier starts and closes it.
         news: Hears of leases that are given back.
         prefix: Begins every key.
     """
 
-    def __init__(self, link: RedisLink, news: RedisNews, *, prefix: str) -> None:
+    def __init__(self, tier: SharedTier, link: RedisLink, news: RedisNews, *, prefix: str) -> None:
+        self._tier = tier
         self._link = link
         self._news = news
         self._groups = Groups(prefix, link.groups)
@@ -44,6 +47,13 @@ class RedisLeases:
             TAKE, self._at(key), _micro(seconds), _micro(FENCE_S), secrets.token_hex(8)
         )
         return None if token is None else Lease(key, int(token))
+
+    async def claim(
+        self, key: str, seconds: float, scope: str
+    ) -> tuple[Lease | None, Entry | None]:
+        """The same, and the entry of that key, in one round trip: see `Leases`."""
+        looking = self._tier.get(scope, Lease(key, 0).entry_id)
+        return await asyncio.gather(self.take(key, seconds), looking)
 
     async def renew(self, lease: Lease, seconds: float) -> bool:
         """Hold it for so long from now; False when it has passed to somebody else, or lapsed."""

@@ -8,7 +8,6 @@ a transaction is being written share the next one.
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from proxy.core.changes import Changes, Selector
 from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
 from proxy.ports import Clock
+from proxy.threads import Threads
 from proxy.tiers import OnEvent
 from proxy.tiers.codec import INLINE
 from proxy.tiers.sqlitefile import PAGE, EntryFile, Row, row_of
@@ -56,7 +56,7 @@ class SqliteTier:
         self._on_event = on_event
         self._log_records = max(1, log_records)
         self._busy_timeout_s = busy_timeout_s
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: Threads | None = None
         self._file: EntryFile | None = None
         self._newest = 0
         self._batch: _Batch | None = None
@@ -69,9 +69,9 @@ class SqliteTier:
             TierError: It cannot be opened or written, is no database, or is of a newer schema.
         """
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "sqlite")
+            self._thread = Threads("sqlite")
         await self._submit(self._open, asyncio.get_running_loop())
-        await self._learn_newest()
+        self._newest = max(self._newest, await self.ask(_newest))
 
     async def close(self) -> None:
         """Close after what is already waiting has been written. Not started: a no-op."""
@@ -79,9 +79,9 @@ class SqliteTier:
             await asyncio.wait([self._writing])
         thread, self._thread = self._thread, None
         if thread is not None:
-            closing = asyncio.get_running_loop().run_in_executor(thread, self._close)
-            thread.shutdown(wait=False)
-            await asyncio.shield(closing)
+            closing = thread.run(self._close)
+            await asyncio.shield(thread.close())
+            await closing
 
     async def get(self, scope: str, key: str) -> Entry | None:
         """The entry of this key if it is in this scope, not past `kept_until`, and not purged."""
@@ -162,12 +162,9 @@ class SqliteTier:
 
     async def changes(self, after: str | None, limit: int) -> Changes:
         """The log after a position, at most `limit` records; see `EntryFile.changes`."""
-        changes = await self.ask(EntryFile.changes, after, max(1, limit), self._clock())
-        await self._learn_newest()
+        changes, newest = await self.ask(_changes, after, max(1, limit), self._clock())
+        self._newest = max(self._newest, newest)
         return changes
-
-    async def _learn_newest(self) -> None:
-        self._newest = max(self._newest, await self.ask(_newest))
 
     def ask(self, work: Callable[..., T], *args: object) -> "asyncio.Future[T]":
         """Do something with the `EntryFile`, on its thread. Raises TierError when it cannot."""
@@ -176,7 +173,7 @@ class SqliteTier:
     def _submit(self, work: Callable[..., T], *args: object) -> "asyncio.Future[T]":
         if self._thread is None:
             raise TierError("sqlite: not started")
-        return asyncio.get_running_loop().run_in_executor(self._thread, _mapped, work, *args)
+        return self._thread.run(_mapped, work, *args)
 
     # From here on: the file's own thread.
 
@@ -204,6 +201,10 @@ class SqliteTier:
 
 def _newest(file: EntryFile) -> int:
     return file.generations.newest()
+
+
+def _changes(file: EntryFile, after: str | None, limit: int, now: float) -> tuple[Changes, int]:
+    return file.changes(after, limit, now), _newest(file)
 
 
 def _mapped(work: Callable[..., T], *args: object) -> T:

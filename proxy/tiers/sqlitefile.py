@@ -293,6 +293,8 @@ class EntryFile:
 
     def changes(self, after: str | None, limit: int, now: float) -> Changes:
         """The log after a position, `limit` records or entries at once; see `LogTable.changes`."""
+        if after is not None and after == self.log.head():
+            return Changes((), after)
         with _transaction(self._db, "DEFERRED"):  # one view of entries and log
             return self.log.changes(after, limit, now)
 

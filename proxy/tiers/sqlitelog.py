@@ -39,13 +39,14 @@ class LogTable:
         """
         position = self._held(after)
         if position is None:
-            return self._scan(self._head(), 0, limit, now, reset=True)
+            return self._scan(self.head(), 0, limit, now, reset=True)
         seq, row = position
         if row is not None and after is not None:
             return self._scan(after.rpartition(".")[0], row, limit, now)
         return self._tail(seq, limit, now)
 
-    def _head(self) -> str:
+    def head(self) -> str:
+        """The position of the last record."""
         last = self._db.execute("SELECT seq, mark FROM log ORDER BY seq DESC LIMIT 1").fetchone()
         return "0.0" if last is None else f"{last[0]}.{last[1]}"
 
@@ -71,7 +72,7 @@ class LogTable:
         items = tuple(item for _, key, data in rows if (item := self._added(key, data)))
         if len(rows) == limit:
             return Changes(items, f"{head}.{rows[-1][0]}", reset=reset, more=True)
-        return Changes(items, head, reset=reset, more=head != self._head())
+        return Changes(items, head, reset=reset, more=head != self.head())
 
     def _tail(self, seq: int, limit: int, now: float) -> Changes:
         records = self._db.execute(
@@ -88,8 +89,8 @@ class LogTable:
                 items.append(Removed(key))
             elif (added := self._added(key, data)) is not None:  # or its removal is further on
                 items.append(added)
-        position = f"{records[-1][0]}.{records[-1][1]}" if records else self._head()
-        return Changes(tuple(items), position, more=position != self._head())
+        position = f"{records[-1][0]}.{records[-1][1]}" if records else self.head()
+        return Changes(tuple(items), position, more=position != self.head())
 
     def _added(self, key: str, data: bytes | None) -> Added | None:
         entry = None if data is None else self._decode(key, data)

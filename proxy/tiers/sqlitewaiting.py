@@ -12,7 +12,7 @@ from math import inf
 from time import monotonic
 from typing import Final
 
-from proxy.core.model import Lease
+from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
 from proxy.ports import Clock
 from proxy.tiers.sqlite import SqliteTier
@@ -74,6 +74,12 @@ class SqliteLeases:
         now = self._clock()
         return await self._tier.ask(lambda file: file.leases.take(key, seconds, now))
 
+    async def claim(
+        self, key: str, seconds: float, scope: str
+    ) -> tuple[Lease | None, Entry | None]:
+        """The same, and the entry of that key: see `Leases`."""
+        return await self._tier.ask(_claimed, key, seconds, scope, self._clock())
+
     async def renew(self, lease: Lease, seconds: float) -> bool:
         """Hold it for so long from now; False when it has passed to somebody else, or lapsed."""
         now = self._clock()
@@ -109,6 +115,13 @@ class SqliteLeases:
             keys = list(self._awaited)
             self._look = self._tier.ask(lambda file: file.leases.standing(keys))
         return await asyncio.shield(self._look)  # one who leaves must not take it from the others
+
+
+def _claimed(
+    file: EntryFile, key: str, seconds: float, scope: str, now: float
+) -> tuple[Lease | None, Entry | None]:
+    lease = file.leases.take(key, seconds, now)
+    return lease, file.get(scope, Lease(key, 0).entry_id, now)
 
 
 def _until_next_look() -> float:

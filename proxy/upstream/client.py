@@ -8,8 +8,15 @@ describes the connection or the encoding of a body we did not forward is never f
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -37,6 +44,9 @@ HOP_BY_HOP = frozenset(
 
 ABOUT_THE_BODY = frozenset({"content-encoding", "content-length"})
 """True of the bytes the origin sent, not of the decoded ones."""
+
+AT_ONCE_BYTES = 64 << 10
+"""A body up to this is written in one go: about what a socket's buffer takes."""
 
 Headers = Sequence[tuple[str, str]]
 
@@ -70,11 +80,15 @@ def end_to_end(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [pair for pair in pairs if pair[0] not in HOP_BY_HOP and pair[0] not in named]
 
 
-def _payload(body: bytes | AsyncIterator[bytes]) -> io.BytesIO | AsyncIterator[bytes] | None:
+def _payload(
+    body: bytes | AsyncIterator[bytes],
+) -> bytes | io.BytesIO | AsyncIterator[bytes] | None:
     """A body as aiohttp takes it: whole bytes it would write in one go, however many they are."""
-    if isinstance(body, bytes):
-        return io.BytesIO(body) if body else None
-    return body
+    if not isinstance(body, bytes):
+        return body
+    if len(body) > AT_ONCE_BYTES:
+        return io.BytesIO(body)
+    return body or None
 
 
 class HttpReply:
@@ -140,27 +154,35 @@ class HttpOrigin:
         self._max_connections = max_connections
         self._connector: aiohttp.TCPConnector | None = None
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        self._no_redirects = aiohttp.TraceConfig()
-        self._no_redirects.on_request_redirect.append(_refuse)
+        self._sockets: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         """Open the pool; no connection is made yet."""
         self._connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=30)
-        for decoded in (True, False):
-            self._sessions[decoded] = aiohttp.ClientSession(
-                connector=self._connector,
-                connector_owner=False,
-                auto_decompress=decoded,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=self._timeout,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-                trace_configs=[self._no_redirects],
-            )
+        self._sessions = {decoded: self._session(decoded=decoded) for decoded in (True, False)}
+        no_redirects = aiohttp.TraceConfig()
+        no_redirects.on_request_redirect.append(_refuse)
+        # A session of their own: aiohttp tells a trace of every step of every request.
+        self._sockets = self._session(decoded=True, traces=[no_redirects])
+
+    def _session(
+        self, *, decoded: bool, traces: Sequence[aiohttp.TraceConfig] = ()
+    ) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=self._connector,
+            connector_owner=False,
+            auto_decompress=decoded,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=self._timeout,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            trace_configs=list(traces),
+        )
 
     async def close(self) -> None:
         """Close the pool and every connection in it."""
-        for session in self._sessions.values():
-            await session.close()
+        for session in (*self._sessions.values(), self._sockets):
+            if session is not None:
+                await session.close()
         if self._connector is not None:
             await self._connector.close()
 
@@ -185,9 +207,11 @@ class HttpOrigin:
         Pings and pongs are for whoever holds the socket to pass on. Raises UnreachableError or
         UpstreamTimeoutError.
         """
-        async with self._mapped():
-            with suppress(aiohttp.WSServerHandshakeError, _RedirectedError):
-                return await self._sessions[True].ws_connect(
+        if self._sockets is None:
+            raise UnreachableError("The pool is not open.", code="upstream_unreachable")
+        with self._mapped(), suppress(aiohttp.WSServerHandshakeError, _RedirectedError):
+            async with asyncio.timeout(self._first_byte_timeout_s):
+                return await self._sockets.ws_connect(
                     self._url(path),
                     headers=self._headers(headers),
                     protocols=protocols,
@@ -195,19 +219,19 @@ class HttpOrigin:
                     autoclose=False,
                     max_msg_size=0,
                 )
-            return None
+        return None
 
     async def _ask(self, request: OriginRequest, *, decoded: bool) -> HttpReply:
-        async with self._mapped():
-            response = await self._call(self._sessions[decoded], request)
+        with self._mapped():
+            async with asyncio.timeout(self._first_byte_timeout_s):
+                response = await self._call(self._sessions[decoded], request)
         return HttpReply(response, decoded=decoded)
 
-    @asynccontextmanager
-    async def _mapped(self) -> AsyncIterator[None]:
-        """The time to the first byte, and the client's errors as ours."""
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        """The client's errors, and that the first byte came too late, as ours."""
         try:
-            async with asyncio.timeout(self._first_byte_timeout_s):
-                yield
+            yield
         except TimeoutError as error:
             raise UpstreamTimeoutError(
                 f"The origin at {self._base.host} did not answer in time.", code="upstream_timeout"

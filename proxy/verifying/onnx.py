@@ -12,7 +12,6 @@ Rules of the file:
 import asyncio
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ import numpy as np
 
 from proxy.errors import TierError
 from proxy.modelfolder import Card, load, says_something_else
+from proxy.threads import Threads
 
 SHIPPED: Final = Path(__file__).parent.parent / "models" / "verifier"
 """Made from MiniLM by `training/verifier`: comes with the program."""
@@ -109,7 +109,7 @@ class OnnxVerifier:
         self._workers = workers
         self._card: Card | None = None
         self._model: Model | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._running: Threads | None = None
         self._starting = asyncio.Lock()
 
     @property
@@ -132,7 +132,7 @@ class OnnxVerifier:
         async with self._starting:
             if self._model is None:
                 model = await asyncio.to_thread(self._load)
-                self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="verifier")
+                self._running = Threads("verifier", self._workers)
                 self._model = model
             await self.verify(PROBE, [PROBE])
 
@@ -144,9 +144,9 @@ class OnnxVerifier:
     async def close(self) -> None:
         """Let what runs end, drop what waits, and end the threads. `start` may follow."""
         async with self._starting:
-            pool, self._pool, self._model = self._pool, None, None
-            if pool is not None:
-                await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+            threads, self._running, self._model = self._running, None, None
+            if threads is not None:
+                await threads.close(drop=True)
 
     async def verify(self, question: str, candidates: Sequence[str]) -> Sequence[float]:
         """P(one answer serves both), 0 to 1, for each candidate in order; 0 for the unreadable.
@@ -157,14 +157,14 @@ class OnnxVerifier:
         Raises:
             TierError: Not started, closing, or the runtime failed.
         """
-        if self._model is None or self._pool is None:
+        model, threads = self._model, self._running
+        if model is None or threads is None:
             raise TierError("the verifier is not started")
         if not candidates:
             return []
         gone = threading.Event()
-        run = self._pool.submit(_run, self._model, question, tuple(candidates), gone)
         try:
-            return await asyncio.wrap_future(run)
+            return await threads.run(_run, model, question, tuple(candidates), gone)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():

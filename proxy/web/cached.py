@@ -129,7 +129,10 @@ async def _answer(
     exchange: Exchange,
 ) -> web.StreamResponse:
     runtime = request[RUNTIME]
-    call = call_for(request, raw, found.request.body, to)
+
+    def call() -> Call:
+        return call_for(request, raw, found.request.body, to)
+
     async with runtime.gateway.answer(found.request, dialect, call, exchange) as answer:
         expose = runtime.config.server.expose_cache_headers
         fields = reply.merged(answer.headers, status.headers(answer.outcome, expose=expose))

@@ -27,7 +27,7 @@ from proxy.telemetry import series
 from proxy.web import feedback
 from proxy.web.admin import events, forgetting, watching
 from proxy.web.admin.asked import Invalidation
-from proxy.web.app import envelope
+from proxy.web.app import Handler, envelope
 from proxy.web.keys import PEERS, RELOADER, RUNTIME, STOPPING
 from proxy.worker import Worker
 
@@ -227,6 +227,13 @@ async def meeting(reloader: Reloader, app: web.Application) -> AsyncIterator[Non
         await peers.close()
 
 
+@web.middleware
+async def _settled(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Another one hears of all that was answered here, if it was noted just now."""
+    request[RUNTIME].repeats.settle()
+    return await handler(request)
+
+
 def _private(reloader: Reloader, peers: Peers, stopping: asyncio.Event) -> web.Application:
     """What a worker serves to the others only."""
 
@@ -253,7 +260,7 @@ def _private(reloader: Reloader, peers: Peers, stopping: asyncio.Event) -> web.A
     async def reload(_request: web.Request) -> web.Response:
         return web.Response(body=orjson.dumps(asdict(await reloader.reload(By.API))))
 
-    app = web.Application(middlewares=[envelope])
+    app = web.Application(middlewares=[envelope, _settled])
     app[RELOADER] = reloader
     app[PEERS] = peers
     app[STOPPING] = stopping

@@ -348,14 +348,14 @@ async def test_text_nobody_waits_for_is_not_run(embedder: OnnxEmbedder) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(embedder.embed(f"{QUESTIONS[4]} {i}")) for i in range(50)]
         await asyncio.sleep(0)
-        waiting = list(embedder._queue)
+        waiting = [job.run for job in embedder._jobs.values()]
         for task in tasks:
             task.cancel()
     await embedder.embed("the last in the queue")
 
     assert not embedder._jobs
     # What had begun when the rest were given up.
-    assert sum(job.is_running for job in waiting) <= 5
+    assert sum(run.has_begun for run in waiting) <= 5
 
 
 async def test_given_up_and_asked_again_at_once(embedder: OnnxEmbedder) -> None:

@@ -61,7 +61,7 @@ async def test_one_thread_searches(clock: FakeClock, events: Events) -> None:
     """Two OpenMP threads on busy cores are slower than one: on the loop, and beside it."""
     tier = _tier(None, clock, events)
     await tier.start()
-    beside = await tier._run(tier._readers, faiss.omp_get_max_threads)
+    beside = await tier._read(faiss.omp_get_max_threads)
     await tier.close()
 
     assert faiss.omp_get_max_threads() == beside == 1

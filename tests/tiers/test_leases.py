@@ -64,7 +64,7 @@ async def join(
         link = RedisLink(url, timeout_s=20)
         tier = RedisTier(link, prefix="p", clock=clock, on_event=events)
         news = RedisNews(link, prefix="p", observer=Heard())
-        joined.append(Replica(tier, RedisLeases(link, news, prefix="p"), RedisLogWatch(news)))
+        joined.append(Replica(tier, RedisLeases(tier, link, news, prefix="p"), RedisLogWatch(news)))
         await tier.start()
         return joined[-1]
 

@@ -123,7 +123,7 @@ async def test_a_user_who_may_not_publish(
     link = RedisLink(f"redis://alice:secret@127.0.0.1:{own_server.port}/0")
     news = RedisNews(link, prefix="reprise", observer=heard)
     tier = RedisTier(link, prefix="reprise", clock=clock, on_event=events)
-    leases = RedisLeases(link, news, prefix="reprise")
+    leases = RedisLeases(tier, link, news, prefix="reprise")
     await tier.start()
     lease = await leases.take("key", 0.2)
     assert lease is not None

@@ -379,7 +379,7 @@ async def test_waiting_survives_the_loss_of_a_node(
     tier = RedisTier(link, prefix="p", clock=clock, on_event=events)
     heard = Heard()
     news = RedisNews(link, prefix="p", observer=heard)
-    leases, watch = RedisLeases(link, news, prefix="p"), RedisLogWatch(news)
+    leases, watch = RedisLeases(tier, link, news, prefix="p"), RedisLogWatch(news)
     writer = redis_tier(replicated.url, clock, events)
     await tier.start()
     await writer.start()

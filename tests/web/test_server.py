@@ -2,12 +2,14 @@
 
 import asyncio
 import io
+import select
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import uvloop
 
 from proxy.config import Config
 from proxy.listening import bound
@@ -43,6 +45,27 @@ async def test_who_was_not_accepted_yet_is_answered(origin: ScriptedOrigin, tmp_
 
     assert [one.startswith(b"http/1.1 200 ") for one in said] == [True] * 20
     assert all(b"\r\nconnection: close\r\n" in one for one in said)
+
+
+def test_who_comes_at_once_is_accepted_at_once(origin: ScriptedOrigin, tmp_path: Path) -> None:
+    """Under load a turn of the loop is long: callers must not wait a turn for each one before."""
+
+    async def turns_of(count: int) -> int:
+        async with server(origin, tmp_path) as (root, _):
+            host, port = root.removeprefix("http://").split(":")
+            callers = [socket.create_connection((host, int(port)), timeout=5) for _ in range(count)]
+            for caller in callers:
+                caller.sendall(b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n")
+            turns = 0
+            while len(select.select(callers, (), (), 0)[0]) < count:
+                await asyncio.sleep(0)
+                turns += 1
+            for caller in callers:
+                caller.close()
+            return turns
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the program runs
+        assert runner.run(turns_of(60)) < 30
 
 
 async def test_who_keeps_a_connection_is_told_not_to_use_it_again(

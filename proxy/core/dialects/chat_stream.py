@@ -31,6 +31,8 @@ def _add_choice(known: Choices, part: Json) -> None:
         raise TypeError("a choice that is not one of a stream")
     choice = known.setdefault(index, {"index": index, "message": {}})
     for name, value in part.items():
+        if name == "index" or (value is None and name in choice):
+            continue  # it tells nothing new
         if name == "delta":
             _add_delta(choice["message"], value or {})
         elif name == "message":  # beside a delta: what was said so far, as Perplexity tells it

@@ -4,7 +4,7 @@ A parameter that is not in the table is part of the key: what a provider invents
 change the answer. A test compares each table with the official SDK's parameters.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -96,9 +96,19 @@ def sorted_out(body: Json, table: Table) -> tuple[dict[Part, Json], Json]:
 
 def why_exact(body: Json, table: Table) -> str | None:
     """The first parameter with which no other question's answer may serve; None without one."""
-    return next((n for n, row in table.items() if n in body and row.is_exact(body[n])), None)
+    return _first(table, [name for name, row in _rows(body, table) if row.is_exact(body[name])])
 
 
 def why_bypass(body: Json, table: Table) -> str | None:
     """The first parameter that takes the request past the cache; None without one."""
-    return next((n for n, row in table.items() if n in body and row.bypass(body[n])), None)
+    return _first(table, [name for name, row in _rows(body, table) if row.bypass(body[name])])
+
+
+def _rows(body: Json, table: Table) -> Iterator[tuple[str, Parameter]]:
+    """Those that a request has: few of a long table."""
+    return ((name, table[name]) for name in body if name in table)
+
+
+def _first(table: Table, names: Collection[str]) -> str | None:
+    """Of these names the one whose row comes first."""
+    return next(name for name in table if name in names) if names else None

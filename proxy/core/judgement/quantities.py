@@ -104,6 +104,13 @@ VAGUE: Final = closed("several few many some")
 RATIO: Final = closed("per a an") | {"/"}
 """After a unit they make another unit of it: `miles per hour`."""
 
+OPENERS: Final = frozenset({"degree", "degrees"}).union(
+    *(NUMBER_WORDS, MAGNITUDES, ORDINAL_WORDS, COUNT_WORDS),
+    *(WEEKDAYS, MONTHS, WHICH_PERIOD, RELATIVE_DAYS),
+    *(UNITS, FAINT_UNITS, COMPOUND_HEADS),
+)
+"""The words that a quantity can begin with, besides Roman numerals: all others need no look."""
+
 LAST_MONTH: Final = 12
 CENTURY_TURN: Final = 70
 """Two-digit years from here on are of the last century (POSIX strptime uses 69)."""
@@ -156,7 +163,8 @@ class Scan:
         """Tries the token at this place, and those that belong to it."""
         kind = self._kind(at)
         if kind == "word":
-            return self._number_words(at) or self._roman(at) or self._day(at) or self.unit(at)
+            may_open = self._lower[at] in OPENERS or self._tokens[at].text in _ROMAN
+            return self._opened(at) if may_open else 0
         if kind == "number":
             return self._figures(at)
         if kind == "mark":
@@ -167,6 +175,9 @@ class Scan:
             self._stamp(kind, self._word(at))
             return 1
         return 0
+
+    def _opened(self, at: int) -> int:
+        return self._number_words(at) or self._roman(at) or self._day(at) or self.unit(at)
 
     def _figures(self, at: int) -> int:
         value = _digits(self._word(at))

@@ -98,6 +98,8 @@ ENDS: Final = frozenset(".!?:")
 NO_CONTENT: Final = STOP | REQUESTS | NEGATORS | GREETINGS
 UNLINKED: Final = ARTICLES | GREETINGS | closed("st nd rd th") | {'"', "-"}
 """No links of a chain: they stand anywhere, and say nothing of order."""
+SHOWN_WHOLE: Final = JOINS | UNLINKED
+"""What a chain has by itself, not by its stem."""
 
 MOSTLY_CAPITALS: Final = 0.6
 """Above this share of capitals a question is in title case, and a capital says nothing."""
@@ -294,7 +296,7 @@ class Words:
         word = POSITIVE_OF.get(word, word)
         key = stem(word)
         self.sequence.append(key)
-        self._link(word if word in JOINS | UNLINKED else key)
+        self._link(word if word in SHOWN_WHOLE else key)
         self.shown.setdefault(key, shown)
         if word in NO_CONTENT:
             self._holder = ()

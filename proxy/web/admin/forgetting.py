@@ -60,17 +60,19 @@ async def everywhere(request: web.Request, asked: Invalidation) -> Everywhere:
         UnavailableError: The shared tier or the index cannot be reached.
     """
     asked.refuse_unclear()
-    forgetting = request[RUNTIME].forgetting
+    forgetting, peers = request[RUNTIME].forgetting, request.app.get(PEERS)
     with away():
         selector = asked.selector(await _likeness(forgetting, asked))
+        # Before the log tells them: what they alone have would be gone, and counted by nobody.
+        first = await peers.forget(asked) if peers is not None and not asked.dry_run else []
         done = await forgetting.forget(selector, dry_run=asked.dry_run)
-    if PEERS not in request.app:
+    if peers is None:
         return Everywhere(done)
-    others = await request.app[PEERS].forget(asked)
-    told = [one for one in others if one is not None]
+    others = await peers.forget(asked)
+    told = [one for one in (*first, *others) if one is not None]
     ids = dict.fromkeys((*done.ids, *(key for one in told for key in one.ids)))
     held = done.held + sum(one.held for one in told)
-    return Everywhere(replace(done, ids=tuple(ids), held=held), len(others) - len(told))
+    return Everywhere(replace(done, ids=tuple(ids), held=held), others.count(None))
 
 
 async def _likeness(forgetting: Forgetting, asked: Invalidation) -> Likeness | None:
@@ -87,7 +89,7 @@ async def _likeness(forgetting: Forgetting, asked: Invalidation) -> Likeness | N
 
 
 async def here(forgetting: Forgetting, asked: Invalidation) -> Purged:
-    """What this worker alone has, after another has forgotten what they share.
+    """What this worker alone has, before and after another has forgotten what they share.
 
     Of what is like a text it has nothing but what the change log tells of.
     """
