@@ -22,11 +22,9 @@ RELIED_ON: Final = (
     "_force_close",
     "_keepalive_timeout",
     "_manager",
-    "_messages",
     "_next_keepalive_close_time",
     "_paused",
     "_request_count",
-    "_waiter",
 )
 
 _HEAD: Final = re.compile(
@@ -63,7 +61,7 @@ class LaneProtocol(RequestHandler):
         stopping: Set once the server stops: from then on every reply has to say so.
     """
 
-    __slots__ = ("_held", "_is_plain", "_lane", "_left", "_stopping", "_taken")
+    __slots__ = ("_answered", "_held", "_is_plain", "_lane", "_left", "_stopping", "_taken")
 
     def __init__(
         self,
@@ -75,6 +73,7 @@ class LaneProtocol(RequestHandler):
         super().__init__(manager, **options)
         self._lane = lane
         self._stopping = stopping
+        self._answered = 0  # requests that were passed on and whose reply has left
         self._is_plain = True  # all that was passed on was requests that came one by one
         self._held = b""  # of a request that the lane may know, and whose body has not come yet
         self._left = 0  # bytes still to come of the one that was passed on last
@@ -109,10 +108,19 @@ class LaneProtocol(RequestHandler):
 
     def _is_idle(self) -> bool:
         """Whether nothing is under way here, and an answer would leave at once."""
-        waiter = self._waiter
-        is_waiting = waiter is not None and not waiter.done() and not self._messages
+        # Not whether aiohttp waits for more: on a busy loop the next request is there before that.
+        is_waiting = self._answered == self._request_count
         is_open = not (self._paused or self._close or self._force_close)
         return is_waiting and is_open and not self._stopping.is_set()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """A reply has left; one that is the connection's last ends the lane here."""
+        done = await super().finish_response(request, resp, start_time)
+        self._answered += 1
+        self._is_plain = self._is_plain and bool(resp.keep_alive)
+        return done
 
     def _pass_on(self, data: bytes, *, is_idle: bool) -> None:
         """To aiohttp, unless the lane may know it once its body has come."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -337,6 +337,17 @@ async def test_unusual_arrivals_take_the_full_path(proxy: Served, pieces: Any) -
 
     assert all(b"x-cache: HIT" in reply for reply in replies)
     assert len(proxy.events("request")) == 2 + count
+
+
+async def test_many_at_once(proxy: Served) -> None:
+    """However busy the loop is, each connection's second repeat is answered by the lane."""
+    async with AsyncExitStack() as stack:
+        lines = [await stack.enter_async_context(line_to(proxy)) for _ in range(64)]
+        asked = await known(lines[0], chat())
+        for _ in range(5):
+            await asyncio.gather(*(line.ask(asked) for line in lines))
+
+    assert proxy.lane.answered >= 4 * 64
 
 
 async def test_while_another_request_is_under_way(proxy: Served, origin: ScriptedOrigin) -> None:
