@@ -136,6 +136,21 @@ class Added:
     kept_until: float
     created_at: float = field(default=0.0, compare=False)
 
+    @classmethod
+    def of(cls, entry: Entry | None) -> Added | None:
+        """What the log tells of an entry; None of one that is gone, or has no vector."""
+        if entry is None or entry.vector is None:
+            return None
+        return cls(
+            entry.id,
+            entry.scope,
+            entry.question,
+            entry.vector,
+            entry.embedder,
+            entry.kept_until,
+            entry.created_at,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Removed:

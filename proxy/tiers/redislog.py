@@ -152,19 +152,5 @@ class RedisLog:
             keys = [group.entry(entry_id.decode()) for entry_id in some]
             found = await self._link.ask(keys[0], "MGET", *keys)
             for entry_id, data in zip(some, found, strict=True):
-                added[entry_id] = _as_added(await self._decode(entry_id.decode(), data))
+                added[entry_id] = Added.of(await self._decode(entry_id.decode(), data))
         return added
-
-
-def _as_added(entry: Entry | None) -> Added | None:
-    if entry is None or entry.vector is None:
-        return None
-    return Added(
-        entry.id,
-        entry.scope,
-        entry.question,
-        entry.vector,
-        entry.embedder,
-        entry.kept_until,
-        entry.created_at,
-    )

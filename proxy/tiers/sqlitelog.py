@@ -93,15 +93,4 @@ class LogTable:
         return Changes(tuple(items), position, more=position != self.head())
 
     def _added(self, key: str, data: bytes | None) -> Added | None:
-        entry = None if data is None else self._decode(key, data)
-        if entry is None or entry.vector is None:
-            return None
-        return Added(
-            entry.id,
-            entry.scope,
-            entry.question,
-            entry.vector,
-            entry.embedder,
-            entry.kept_until,
-            created_at=entry.created_at,
-        )
+        return Added.of(None if data is None else self._decode(key, data))
