@@ -24,6 +24,9 @@ Probe = Callable[[], Awaitable[object]]
 CANCEL_EVERY_S = 1.0
 """Between two cancellations of a task that goes on."""
 
+BEGIN_ANEW_S = 1.0
+"""Between the crash of work that shall go on for ever, and its next beginning."""
+
 LATE: Final = "late"
 """Why a part is gone past that did not answer at all in the time it had."""
 
@@ -46,10 +49,25 @@ class Tasks:
         """The same, for work that nobody looks back at."""
         self.start(name, work)  # type: ignore[unused-awaitable]
 
+    def keep(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run what shall go on until `close`: when a crash ends it, it is begun anew."""
+        self.run(name, self._kept(name, work))
+
+    async def _kept(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                return await work()
+            except Exception as error:  # noqa: BLE001 - a defect, which must not end it for good
+                self._crashed(name, error)
+            await asyncio.sleep(BEGIN_ANEW_S)
+
     def _ended(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._observer.event("task_failed", task=task.get_name(), error=described(error))
+            self._crashed(task.get_name(), error)
+
+    def _crashed(self, name: str, error: BaseException) -> None:
+        self._observer.event("task_failed", task=name, error=described(error))
 
     async def close(self) -> None:
         """Cancel what is left, and wait until it is gone.

@@ -157,11 +157,12 @@ async def open_live(
             stack.push_async_callback(close)
         await live.start()
         await _start(stands)
-        stands.tasks.run("drain", stands.drain.keep_draining(config.cache.shared.poll_s))
+        poll_s = config.cache.shared.poll_s
+        stands.tasks.keep("drain", lambda: stands.drain.keep_draining(poll_s))
         if worker is None or worker.is_first:
-            stands.tasks.run("purges", _scheduler(live, stands).keep_time())
+            stands.tasks.keep("purges", _scheduler(live, stands).keep_time)
             if stands.meaning is not None:
-                stands.tasks.run("reembed", _reembedder(live, stands, stands.meaning).keep_up())
+                stands.tasks.keep("reembed", _reembedder(live, stands, stands.meaning).keep_up)
         try:
             yield live
         finally:
@@ -224,6 +225,6 @@ async def _start(stands: Standing) -> None:
     for stage in stands.stages:
         await stage.start()
     stands.counter.start()
-    stands.tasks.run("announce", stands.announcer.keep_announcing())
+    stands.tasks.keep("announce", stands.announcer.keep_announcing)
     for name, work in stands.upkeep.works().items():
-        stands.tasks.run(name, work)
+        stands.tasks.keep(name, work)

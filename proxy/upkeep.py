@@ -13,7 +13,7 @@ from typing import Any
 
 from proxy.backlog import Backlog
 from proxy.core.changes import ALL_TENANTS, Added, Changes, Forgotten, Removed, Selector
-from proxy.errors import TierError, UnfitServerError
+from proxy.errors import TierError, UnfitServerError, described
 from proxy.ports import Clock, LogWatch, Observer, SessionTier, SharedTier, VectorTier
 
 PAGE = 500
@@ -174,7 +174,7 @@ class Upkeep:
             return
         try:
             await index.apply(changes)
-        except TierError as error:  # it is on its own: who stores or invalidates need not suffer
+        except Exception as error:  # noqa: BLE001 - who stores or invalidates need not suffer
             self._fall_behind(error)
 
     def forget(self, selector: Selector) -> int:
@@ -187,9 +187,11 @@ class Upkeep:
             self._backlog.drop(self._backlog.matching(selector))
         return self._session.purge(selector)
 
-    def _fall_behind(self, error: TierError) -> None:
+    def _fall_behind(self, error: Exception) -> None:
+        """The index goes on alone, whatever is wrong with it: see `_bring_index_on`."""
         if not self._is_behind:
-            self._observer.event("index_behind", reason=str(error))
+            reason = str(error) if isinstance(error, TierError) else described(error)
+            self._observer.event("index_behind", reason=reason)
         self._is_behind = True
 
     async def _bring_index_on(self) -> None:
@@ -220,17 +222,17 @@ class Upkeep:
         try:
             if removed:  # `more`: they are no stretch of the log, and end none
                 await index.apply(Changes(tuple(removed), index.position, more=True))
-        except TierError as error:
+        except Exception as error:  # noqa: BLE001 - as in `_fold`
             self._fall_behind(error)
 
-    def works(self) -> dict[str, Coroutine[Any, Any, None]]:
+    def works(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         """What is to be done for ever, by name: a fault is an event, and the next round tries."""
         works = {
-            "follow": self._follow(),
-            "expire": self._keep_expiring(),
+            "follow": self._follow,
+            "expire": self._keep_expiring,
         }
-        if self._every.save_s is not None:
-            works["save"] = self._repeat("save", self._every.save_s, self.save)
+        if (save_s := self._every.save_s) is not None:
+            works["save"] = lambda: self._repeat("save", save_s, self.save)
         return works
 
     async def _keep_expiring(self) -> None:

@@ -340,6 +340,23 @@ async def test_a_crash_of_a_task_is_an_event(tasks: Tasks, heard: Heard) -> None
     assert "secret words" not in str(heard.events)
 
 
+async def test_what_shall_go_on_is_begun_anew(tasks: Tasks, heard: Heard) -> None:
+    """A defect costs work in the background one round, and never ends it for good."""
+    begun: list[int] = []
+
+    async def work() -> None:
+        begun.append(len(begun))
+        if len(begun) == 1:
+            raise RuntimeError("secret words")
+        await asyncio.Event().wait()
+
+    tasks.keep("kept", work)
+    await until(lambda: len(begun) == 2, "another beginning")
+
+    assert [(name, fields["task"]) for name, fields in heard.events] == [("task_failed", "kept")]
+    assert "secret words" not in str(heard.events)
+
+
 async def test_closing_ends_every_task(heard: Heard) -> None:
     """Also one that takes its time to end, or starts another while it does."""
     tasks = Tasks(heard)

@@ -177,7 +177,7 @@ async def test_a_fault_is_an_event_and_the_next_round_tries(tmp_path: Path) -> N
     parts = Parts(tmp_path)
     await parts.upkeep.start()
     async with asyncio.TaskGroup() as group:
-        works = [group.create_task(work) for work in parts.upkeep.works().values()]
+        works = [group.create_task(work()) for work in parts.upkeep.works().values()]
         await until(lambda: "upkeep_failed" in parts.heard.names)
         await parts.shared.start()
         await parts.shared.put(entry("one", parts.clock))
@@ -265,7 +265,7 @@ async def test_news_are_followed_at_once(tmp_path: Path) -> None:
         every=Every(poll_s=600),
     )
     async with asyncio.TaskGroup() as group:
-        works = [group.create_task(work) for work in upkeep.works().values()]
+        works = [group.create_task(work()) for work in upkeep.works().values()]
         await there.shared.put(made)
         await until(lambda: here.index.stats()["entries"] == 1, "the entry")
         here.session.put(CALLER, made)
@@ -315,6 +315,59 @@ async def test_concurrent_catching_up(parts: Parts) -> None:
             group.create_task(store(number))
 
     assert parts.index.stats()["entries"] == 30
+
+
+class CrashingIndex(FaissTier):
+    """Has a defect, until it is mended."""
+
+    crashes = True
+
+    async def apply(self, changes: Changes) -> None:
+        if self.crashes:
+            raise ValueError("secret words")
+        await super().apply(changes)
+
+
+async def test_a_defect_of_the_index_is_its_own(tmp_path: Path) -> None:
+    """Whatever an index raises, sessions follow the log as before, and it catches up later."""
+    parts = Parts(tmp_path)
+    index = CrashingIndex(
+        None,
+        embedder=EMBEDDER,
+        dimension=DIMENSION,
+        max_entries=100,
+        clock=parts.clock,
+        on_event=parts.heard.event,
+    )
+    parts.index = index
+    upkeep = Upkeep(
+        parts.session,
+        parts.shared,
+        index,
+        clock=parts.clock,
+        observer=parts.heard,
+        every=Every(0.01),
+    )
+    await parts.start()
+    await index.start()
+    made = entry("one", parts.clock)
+    parts.session.put(CALLER, made)
+    await parts.shared.put(made)
+    await upkeep.catch_up()
+    await parts.shared.purge(Selector("acme", ids=(made.id,)))
+    await parts.shared.put(entry("two", parts.clock, seed=2))
+    await upkeep.catch_up()
+    assert parts.session.get(CALLER, made.id) is None
+    assert [name for name, _ in parts.heard.events] == ["index_behind"]
+    assert "secret words" not in str(parts.heard.events)
+
+    index.crashes = False
+    await upkeep._read_on()
+    assert upkeep.is_in_step
+    found = [await parts.found("one"), await parts.found("two", 2)]
+    await parts.close()
+
+    assert found == [False, True]
 
 
 async def test_the_fault_of_a_catching_up_is_told(tmp_path: Path) -> None:
