@@ -20,10 +20,11 @@ from proxy.core import directives
 from proxy.core.admission import why_not
 from proxy.core.canonical import dumps, loads
 from proxy.core.changes import Selector
+from proxy.core.credentials import tenant_named
 from proxy.core.dialects.chat import Chat
 from proxy.core.explaining import Comparison, Explanation
 from proxy.core.lookup import Hit, Miss, Seen
-from proxy.core.model import Answer, CacheRequest, Caller, Entry, Outcome, Result, digest
+from proxy.core.model import Answer, CacheRequest, Caller, Entry, Outcome, Result
 from proxy.core.reading import Understood, understand
 from proxy.errors import BadRequestError, RepriseError, UnreachableError
 from proxy.exchange import Exchange
@@ -228,13 +229,16 @@ class Cache:
             NotFoundError: This tenant has no such entry.
             UnavailableError: The shared tier cannot be reached.
         """
-        return await give(self.runtime, tenant_id(tenant), "entry_id", entry_id, verdict)
+        return await give(self.runtime, self._tenant(tenant), "entry_id", entry_id, verdict)
+
+    def _tenant(self, name: str) -> str:
+        return tenant_id(name, self.runtime.config.cache.tenant_secret)
 
     def _understand(
         self, request: Json, tenant: str, headers: Mapping[str, str] | None
     ) -> Understood:
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
-        caller = Caller(tenant_id(tenant), directives.session(lowered))
+        caller = Caller(self._tenant(tenant), directives.session(lowered))
         understood = understand(
             self._dialect,
             {**request, "stream": False},
@@ -266,9 +270,9 @@ class Cache:
         return understood.request, Exchange(outcome), understood.bypass
 
 
-def tenant_id(tenant: str) -> str:
-    """The digest under which a tenant's entries are kept."""
-    return digest(b"tenant", tenant.encode())
+def tenant_id(tenant: str, key: bytes = b"") -> str:
+    """The digest under which a tenant's entries are kept; `key` is `cache.tenant_key`."""
+    return tenant_named(tenant, key)
 
 
 @asynccontextmanager

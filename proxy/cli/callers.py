@@ -61,8 +61,8 @@ class Credential:
         }
         return {name: value for name, value in told.items() if value}
 
-    def tenant(self, path: str) -> str:
-        """The digest by which the proxy knows this caller."""
+    def tenant(self, path: str, key: bytes) -> str:
+        """The digest by which the proxy knows this caller; `key` is `cache.tenant_key`."""
         from proxy.core import credentials  # noqa: PLC0415 - slow to import
 
-        return credentials.digest_of(self.headers(path))
+        return credentials.digest_of(self.headers(path), key)

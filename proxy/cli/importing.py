@@ -59,11 +59,14 @@ def import_entries(
     "response": {...}}`; the caller whose key is given will find them, and the key itself is not
     sent. It needs `admin.token`, in the configuration or as ADMIN_TOKEN.
     """
-    proxy = proxy_of(load_or_exit(config), url)
+    found = load_or_exit(config)
+    proxy = proxy_of(found, url)
     prepare: Prepare | None = None
     if chats:
         caller = Credential(api_key, organization, project)
-        prepare = partial(as_chat, caller=caller, tenant=tenant)
+        prepare = partial(
+            as_chat, caller=caller, tenant=tenant, tenant_key=found.cache.tenant_secret
+        )
     elif tenant is not None:
         misused("--tenant goes with --chats: an entry has its tenant.")
     proxy.call("GET", "config")  # before all is sent: is this a proxy, and the token its own?
@@ -78,7 +81,9 @@ def import_entries(
         raise typer.Exit(EXIT_FAILED)
 
 
-def as_chat(line: bytes, *, caller: Credential, tenant: str | None) -> bytes:
+def as_chat(
+    line: bytes, *, caller: Credential, tenant: str | None, tenant_key: bytes = b""
+) -> bytes:
     """A line of a log as the proxy takes it; one that is no object is sent as it is, to be told."""
     from proxy.core.canonical import dumps, loads  # noqa: PLC0415 - slow to import
 
@@ -90,7 +95,7 @@ def as_chat(line: bytes, *, caller: Credential, tenant: str | None) -> bytes:
         return line
     path = told.get("path", CHATS_PATH)
     if tenant is None and caller.key is not None:
-        tenant = caller.tenant(path if isinstance(path, str) else CHATS_PATH)
+        tenant = caller.tenant(path if isinstance(path, str) else CHATS_PATH, tenant_key)
     named = {} if tenant is None else {"tenant": tenant}
     return dumps({"object": "chat", **named, **told}) + b"\n"
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from proxy.config.freshness import ScheduledPurge, TagRule, Ttl, check
@@ -117,6 +117,12 @@ class Cache(Section):
     tenancy: Literal["credential", "shared"] = "credential"
     """Who shares answers: callers of one `credential`, or everybody (`shared`)."""
 
+    tenant_key: AtStart[Annotated[SecretStr, Field(min_length=16)] | None] = None
+    """Secret of at least 16 characters, the same for all replicas, that tenants' digests are made
+    with; null makes them of the credential alone, so that who reads the store can try guesses. With
+    another key all are other tenants, who find nothing of what was stored before.
+    """
+
     context: Literal["exact", "rewrite"] = "exact"
     """How earlier turns of a conversation are compared: they must be the same (`exact`), or
     (`rewrite`) a follow-up question is judged together with the questions before it, where they say
@@ -165,6 +171,11 @@ class Cache(Section):
 
     breaker: Breaker = Breaker()
     """When a failing part is left alone."""
+
+    @property
+    def tenant_secret(self) -> bytes:
+        """`tenant_key` as bytes; empty where there is none."""
+        return self.tenant_key.get_secret_value().encode() if self.tenant_key else b""
 
     @property
     def index_server(self) -> tuple[SecretUrl, Tls]:

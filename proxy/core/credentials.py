@@ -21,14 +21,20 @@ def is_personal(name: str) -> bool:
     return name in ACCOUNTS or name == "cookie" or _LOOKS_SECRET.search(name) is not None
 
 
-def digest_of(headers: Mapping[str, str]) -> str:
+def digest_of(headers: Mapping[str, str], key: bytes = b"") -> str:
     """Of all that says who asks, and for which account. Cookies do not: many are set by the origin.
 
     Args:
         headers: By lower-case name. What is not UTF-8 in a value is escaped (PEP 383).
+        key: `cache.tenant_key`.
     """
     others = sorted(n for n in headers if n not in KEYS and _LOOKS_SECRET.search(n) is not None)
     told = [headers.get(name, "") for name in KEYS + ACCOUNTS]
     for name in others:
         told += [name, headers[name]]
-    return digest(*(value.encode(errors="surrogateescape") for value in told))
+    return digest(*(value.encode(errors="surrogateescape") for value in told), key=key)
+
+
+def tenant_named(name: str, key: bytes = b"") -> str:
+    """The tenant that somebody who is trusted names, in place of its credential."""
+    return digest(b"tenant", name.encode(errors="surrogateescape"), key=key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
+from hmac import HMAC
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +24,12 @@ DIGEST_CHARS = 32
 """128 bits: a collision takes 2**64 requests, and only inside one's own tenant."""
 
 
-def digest(*parts: bytes) -> str:
-    """A hex digest of some byte strings; each is length-prefixed, so no two lists collide."""
-    state = sha256()
+def digest(*parts: bytes, key: bytes = b"") -> str:
+    """A hex digest of some byte strings; each is length-prefixed, so no two lists collide.
+
+    With a key (HMAC, RFC 2104) only who has it can tell whose digest it is, by trying.
+    """
+    state = HMAC(key, digestmod="sha256") if key else sha256()
     for part in parts:
         state.update(len(part).to_bytes(8, "big") + part)
     return state.hexdigest()[:DIGEST_CHARS]

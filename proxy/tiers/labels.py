@@ -18,6 +18,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from proxy import ownfiles
 from proxy.core.labels import LABELS, MARKS, Kept, Kind, Mark, Sample
 from proxy.core.trusting import Lesson, Rule
 from proxy.errors import TierError
@@ -123,9 +124,8 @@ class LabelFile:
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Made before SQLite does, for its mode.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            os.close(ownfiles.opened(self._path, os.O_RDWR))
             database = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
             try:
                 _prepare(database)

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from proxy import ownfiles
 from proxy.errors import TierError
 
 VERSION: Final = 2
@@ -83,9 +84,8 @@ def write(
     path: Path, *, embedder: str, dimension: int, position: str | None, blocks: Iterable[Block]
 ) -> None:
     """Put a snapshot in place of the one before, readable by this user alone. Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.tmp")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = ownfiles.opened(beside, os.O_WRONLY | os.O_TRUNC)
     try:
         with os.fdopen(descriptor, "wb") as file:
             _write_all(

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from proxy import ownfiles
 from proxy.core.changes import Changes, Selector
 from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
@@ -109,9 +110,8 @@ class EntryFile:
         self, path: Path, *, on_unreadable: Callable[[str], None], busy_timeout_s: float
     ) -> None:
         self._on_unreadable = on_unreadable
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made before SQLite does, for its mode; the WAL takes its mode from the file.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(ownfiles.opened(path, os.O_RDWR))
         self._db = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None)
         try:
             for pragma in _PRAGMAS:

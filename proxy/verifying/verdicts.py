@@ -8,6 +8,7 @@ import asyncio
 import os
 from pathlib import Path
 
+from proxy import ownfiles
 from proxy.core.canonical import dumps
 from proxy.core.model import digest
 from proxy.errors import TierError
@@ -47,9 +48,8 @@ class VerdictFile:
                 raise TierError(f"{self._path}: {error.strerror}") from error
 
     def _write(self, line: bytes) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # One write to the end: a line is whole, also where replicas share the file.
-        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = ownfiles.opened(self._path, os.O_WRONLY | os.O_APPEND)
         try:
             os.write(handle, line)
         finally:

@@ -160,5 +160,7 @@ def call_for(request: web.Request, raw: bytes, body: dict[str, Any], to: Destina
     return Call(
         runtime.origins.asked(to.origin),
         OriginRequest("POST", to.path, headers, raw),
-        credential=credentials.digest_of(callers.lowered(request)),
+        credential=credentials.digest_of(
+            callers.lowered(request), runtime.config.cache.tenant_secret
+        ),
     )

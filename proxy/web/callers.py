@@ -6,7 +6,7 @@ from aiohttp import web
 
 from proxy.config import Config
 from proxy.core import credentials, directives
-from proxy.core.model import Caller, digest
+from proxy.core.model import Caller
 from proxy.web.keys import TRACED
 
 EVERYBODY = "everybody"
@@ -31,9 +31,9 @@ def caller(headers: Mapping[str, str], config: Config) -> Caller:
     if config.cache.tenancy == "shared":
         tenant = EVERYBODY
     elif trusted is not None and (name := headers.get(trusted.lower())):
-        tenant = digest(b"tenant", name.encode(errors="surrogateescape"))
+        tenant = credentials.tenant_named(name, config.cache.tenant_secret)
     else:
-        tenant = credentials.digest_of(headers)
+        tenant = credentials.digest_of(headers, config.cache.tenant_secret)
     return Caller(tenant, directives.session(headers))
 
 
