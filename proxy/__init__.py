@@ -6,7 +6,7 @@ The map. A request goes down once and up once, and imports go down only:
     batching    answers an embeddings request, input by input (`batchcalls` asks the origin)
     gateway     answers it: replays a hit, or passes on what the origin says
     asking      asks the origin, keeps its answer, and has it compared
-    repeats     says whether an answer of the session tier holds again, and counts it
+    repeats     says whether an answer of the exact tiers holds again, and counts it
     searching   drives the lookup against the tiers; core.lookup decides what is asked next
     learning    says which hits are proven right, where that is asked for
     marking     says which matches a caller has called wrong

@@ -10,7 +10,7 @@ from proxy.asking import Asker, Call, Errand
 from proxy.core.dialects.base import Dialect, Stamp
 from proxy.core.dialects.counting import as_asked
 from proxy.core.lookup import Hit, Miss, Seen
-from proxy.core.model import Answer, CacheRequest, Outcome, Result, Tier, Usage
+from proxy.core.model import Answer, CacheRequest, Outcome, Result, Usage
 from proxy.core.recording import Head, Landing
 from proxy.core.stream import LiveFilter, Restamp, replay
 from proxy.errors import ApiError, BrokenStreamError, NotCachedError, RepriseError, UnreachableError
@@ -218,9 +218,9 @@ class Gateway:
 
         return Repeat(
             request,
-            hit,
+            hit.entry,
             served,
-            replace(reply.outcome, timings={Tier.SESSION.value: 0.0, "total": 0.0}),
+            reply.outcome,
             self._clock(),
             reply.headers,
             lambda token, created: dialect.stamp(token, created, request.body),

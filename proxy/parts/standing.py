@@ -203,7 +203,7 @@ class _Builder:
             sharing=shared,
             meaning=meaning,
             experience=experience,
-            repeats=Repeats(session, experience.hits, self.observer),
+            repeats=Repeats(session, (shared.tier, shared.stage), experience.hits, self.observer),
             flights=flights,
             refreshes=Refreshes(self.tasks, self.observer),
             upkeep=upkeep,

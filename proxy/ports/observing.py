@@ -15,7 +15,7 @@ class Observer(Protocol):
         ...
 
     def repeated(self, first: Outcome, repetitions: Sequence[Repetition]) -> None:
-        """The same request is over, so many times more, and was answered alike from the session."""
+        """The same request is over, so many times more, and was answered alike by the same tier."""
         ...
 
     def event(self, name: str, **fields: str | float | bool | None) -> None:

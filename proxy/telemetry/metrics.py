@@ -187,9 +187,12 @@ class Metrics:
         """Count several at once; each took a time of its own."""
         self._count(first, len(repetitions))
         session = self._stage_duration[Tier.SESSION.value,].observe
+        shared = self._stage_duration[Tier.SHARED.value,].observe
         total = self._duration[source_of(first),].observe
         for one in repetitions:
             session(one.session_s)
+            if one.shared_s is not None:
+                shared(one.shared_s)
             total(one.total_s)
 
     def event(self, name: str, **fields: str | float | bool | None) -> None:

@@ -1,13 +1,15 @@
 """Repeats answered as their bytes arrive: the quickest way to an answer.
 
-A request that was answered from the session tier is known from then on by its bytes, head and body.
+A request that was answered from an exact tier is known from then on by its bytes, head and body.
 Who sends the same bytes again is the same caller, who asks the same of the same cache: nothing is
-left to be read. The session tier is asked as ever, for it alone knows whether the answer still
-holds; the reply is filled into what was prepared, and what is to be counted is noted.
+left to be read. The tiers are asked as ever, for they alone know whether the answer still holds:
+the session tier at once, and the shared tier where that has nothing. The reply is filled into what
+was prepared, and what is to be counted is noted.
 
 Any doubt leaves a request to the full path, which answers it alike and prepares the next one.
 """
 
+import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -19,10 +21,12 @@ from aiohttp.http import SERVER_SOFTWARE
 
 from proxy.core import status
 from proxy.core.dialects.base import Stamp
+from proxy.core.model import Tier
 from proxy.core.repetition import Repetition
 from proxy.core.stencil import Stencil, cut
 from proxy.ports import Clock
-from proxy.repeats import Repeat
+from proxy.repeats import Kept, Repeat
+from proxy.resilience import Deadline
 from proxy.runtime import Runtime
 from proxy.web.reply import merged
 
@@ -38,6 +42,9 @@ MOST_BYTES: Final = 16 << 20
 _GAP: Final = "\0"
 """Where a request's id goes in a head: no header can have it."""
 
+Sought = asyncio.Task[bytes | None]
+"""Brings a reply once the shared tier has been asked, or None."""
+
 
 class Prepared:
     """A reply, but for what each has of its own.
@@ -47,18 +54,18 @@ class Prepared:
         repeat: The request, and what it got.
     """
 
-    __slots__ = ("after", "before", "repeat", "runtime", "second", "size", "stencil")
+    __slots__ = ("heads", "repeat", "runtime", "second", "size", "stencil")
 
     def __init__(self, runtime: Runtime, repeat: Repeat) -> None:
         self.runtime = runtime
         self.repeat = repeat
         self.size = 0
         self.second = 0
-        self.before = self.after = b""
+        self.heads: dict[Tier, tuple[bytes, bytes]] = {}
         self.stencil: Stencil | None = None
 
     def at(self, now: float) -> Stencil | None:
-        """The body for this second, its head being prepared too; None where that cannot be."""
+        """The body for this second; None where it cannot be prepared."""
         second = int(now)
         if second == self.second:
             return self.stencil
@@ -66,9 +73,15 @@ class Prepared:
         self.stencil = cut(self.repeat.make, self._body, second)
         if self.stencil is not None and self.stencil.size > LARGEST:
             self.stencil = None
-        if self.stencil is not None:
-            self.before, self.after = self._head(now, self.stencil.size)
+        self.heads = {}
         return self.stencil
+
+    def head(self, now: float, tier: Tier) -> tuple[bytes, bytes]:
+        """Status line and headers, before and after the request's id, where this tier answers."""
+        head = self.heads.get(tier)
+        if head is None:
+            head = self.heads[tier] = self._head(now, tier)
+        return head
 
     def _body(self, stamp: Stamp) -> bytes:
         """As it goes over the wire (RFC 9112, 7.1)."""
@@ -78,16 +91,18 @@ class Prepared:
         chunks = (b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
         return b"".join((*chunks, b"0\r\n\r\n"))
 
-    def _head(self, now: float, size: int) -> tuple[bytes, bytes]:
-        """Status line and headers before and after the request's id, as aiohttp writes them."""
+    def _head(self, now: float, tier: Tier) -> tuple[bytes, bytes]:
+        """As aiohttp writes them."""
         repeat = self.repeat
-        outcome = Repetition(_GAP, now - repeat.at, 0.0, 0.0).of(repeat.outcome)
+        shared_s = 0.0 if tier is Tier.SHARED else None
+        repetition = Repetition(_GAP, now - repeat.at, 0.0, 0.0, shared_s)
+        outcome = repetition.of(repeat.outcome)
         expose = self.runtime.config.server.expose_cache_headers
         fields = merged(repeat.headers, status.headers(outcome, expose=expose))
         if repeat.request.stream:
             fields["Transfer-Encoding"] = "chunked"
         else:
-            fields["Content-Length"] = str(size)
+            fields["Content-Length"] = str(self.stencil.size if self.stencil else 0)
         fields["Date"] = rfc822_formatted_time()
         fields["Server"] = SERVER_SOFTWARE
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -143,26 +158,70 @@ class Lane:
         """Whether a request is known that begins with the same head."""
         return _head(begun) in self._heads
 
-    def reply(self, raw: bytes) -> bytes | None:
-        """The reply to a request, whole; None leaves it to the full path."""
+    def reply(self, raw: bytes) -> bytes | Sought | None:
+        """The reply to a request, whole, or who brings it; None leaves it to the full path.
+
+        Whoever cancels the task that brings it says that the caller has left.
+        """
         began = perf_counter()
         prepared = self._known.get(raw)
         if prepared is None:
             return None
-        runtime, repeat, now = self._current(), prepared.repeat, self._clock()
-        is_known = prepared.runtime is runtime and runtime.repeats.holds(repeat, now)
-        asked = perf_counter()
-        stencil = prepared.at(now) if is_known else None
-        if stencil is None:
+        runtime, now = self._current(), self._clock()
+        is_current = prepared.runtime is runtime
+        kept = runtime.repeats.kept(prepared.repeat, now) if is_current else Kept.OTHERWISE
+        session_s = perf_counter() - began
+        if kept is Kept.NO_LONGER:
+            seeking = self._sought(raw, prepared, began, session_s)
+            return runtime.tasks.start("seek a repeat", seeking)
+        reply = self._filled(prepared, now, began, session_s) if kept is Kept.STILL else None
+        if reply is None:
             self._forget(raw)
+        return reply
+
+    async def _sought(
+        self, raw: bytes, prepared: Prepared, began: float, session_s: float
+    ) -> bytes | None:
+        """The reply, where the shared tier still has the answer."""
+        asked = perf_counter()
+        runtime, repeat = prepared.runtime, prepared.repeat
+        deadline = Deadline(runtime.config.cache.deadline_ms / 1000)
+        try:
+            is_found = await runtime.repeats.found(repeat, deadline, self._clock)
+        except asyncio.CancelledError:
+            gone = perf_counter()
+            times = (session_s, gone - began, gone - asked)
+            runtime.repeats.left(repeat, Repetition(f"req_{os.urandom(12).hex()}", 0.0, *times))
+            raise
+        shared_s = perf_counter() - asked
+        reply = None
+        if is_found:
+            reply = self._filled(prepared, self._clock(), began, session_s, shared_s)
+        if reply is None and self._known.get(raw) is prepared:
+            self._forget(raw)
+        return reply
+
+    def _filled(
+        self,
+        prepared: Prepared,
+        now: float,
+        began: float,
+        session_s: float,
+        shared_s: float | None = None,
+    ) -> bytes | None:
+        """The reply, whole, and it is noted."""
+        stencil, repeat = prepared.at(now), prepared.repeat
+        if stencil is None:
             return None
+        before, after = prepared.head(now, Tier.SESSION if shared_s is None else Tier.SHARED)
         chance = os.urandom(28).hex()
         request_id, token = f"req_{chance[:24]}", chance[24:]
         body = stencil.filled(token.encode())
-        whole = b"".join((prepared.before, request_id.encode(), prepared.after, body))
-        took = (asked - began, perf_counter() - began)
+        whole = b"".join((before, request_id.encode(), after, body))
         self.answered += 1
-        runtime.repeats.note(repeat, Repetition(request_id, now - repeat.at, *took))
+        total_s = perf_counter() - began
+        repetition = Repetition(request_id, now - repeat.at, session_s, total_s, shared_s)
+        prepared.runtime.repeats.note(repeat, repetition)
         return whole
 
     def settle(self) -> None:

@@ -1,12 +1,14 @@
 """aiohttp's connection, with the lane before it.
 
 Bytes go to the lane between requests only, where each has come whole; what it leaves goes on to
-aiohttp as it came. What is private to aiohttp and relied on here is in `RELIED_ON`: where a version
-has it no longer, connections are aiohttp's own.
+aiohttp as it came. While the lane seeks an answer, what comes after the request waits. What is
+private to aiohttp and relied on here is in `RELIED_ON`: where a version has it no longer,
+connections are aiohttp's own.
 """
 
 import asyncio
 import re
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -15,7 +17,7 @@ from aiohttp.web_server import Server
 
 from proxy.repeats import Repeat
 from proxy.runtime import Runtime
-from proxy.web.lane import LARGEST, Lane
+from proxy.web.lane import LARGEST, Lane, Sought
 
 RELIED_ON: Final = (
     "_close",
@@ -26,6 +28,9 @@ RELIED_ON: Final = (
     "_paused",
     "_request_count",
 )
+
+_LAST: Final = b"\r\nconnection: close\r\n\r\n"
+"""Ends the head of a connection's last reply."""
 
 _HEAD: Final = re.compile(
     rb"(?:GET|POST|HEAD|PUT|PATCH|DELETE|OPTIONS) [!-~]+ HTTP/1\.1\r\n"
@@ -61,7 +66,17 @@ class LaneProtocol(RequestHandler):
         stopping: Set once the server stops: from then on every reply has to say so.
     """
 
-    __slots__ = ("_answered", "_held", "_is_plain", "_lane", "_left", "_stopping", "_taken")
+    __slots__ = (
+        "_answered",
+        "_held",
+        "_is_plain",
+        "_lane",
+        "_left",
+        "_next",
+        "_sought",
+        "_stopping",
+        "_taken",
+    )
 
     def __init__(
         self,
@@ -78,6 +93,8 @@ class LaneProtocol(RequestHandler):
         self._held = b""  # of a request that the lane may know, and whose body has not come yet
         self._left = 0  # bytes still to come of the one that was passed on last
         self._taken: bytes | None = None  # that one, as far as it has come, for the lane to learn
+        self._sought: Sought | None = None  # the answer that the lane seeks just now
+        self._next = b""  # what has come meanwhile
 
     def learn(self, runtime: Runtime, repeat: Repeat) -> None:
         """Have the lane know the request that is just being answered here."""
@@ -85,8 +102,10 @@ class LaneProtocol(RequestHandler):
             self._lane.learn(self._taken, runtime, repeat)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes have come: a repeat is answered here and now."""
-        if not (data and self._is_plain):
+        """Some bytes have come: a repeat is answered here and now, or soon."""
+        if self._sought is not None:
+            self._wait(data)
+        elif not (data and self._is_plain):
             self._lane.settle()
             super().data_received(data)
         elif self._left:
@@ -99,12 +118,62 @@ class LaneProtocol(RequestHandler):
         self._held = b""
         is_idle = self._is_idle()
         reply = self._lane.reply(data) if is_idle else None
-        if reply is None or self.transport is None or self._manager is None:
+        if reply is None:
             self._pass_on(data, is_idle=is_idle)
+        elif isinstance(reply, bytes):
+            self._answer(reply)
+        else:
+            self._sought = reply
+            self._stay_alive()
+            reply.add_done_callback(partial(self._told, data))
+
+    def _answer(self, reply: bytes) -> None:
+        if self.transport is None or self._manager is None:
             return
         self._manager.requests_count += 1
         self.transport.write(reply)
+        self._stay_alive()
+
+    def _stay_alive(self) -> None:
+        """The time that a silent connection gets begins anew."""
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+
+    def _wait(self, data: bytes) -> None:
+        """More has come than the request whose answer is sought: no more than this is read."""
+        if self.transport is not None and not self._next:
+            self.transport.pause_reading()
+        self._next += data
+
+    def _told(self, data: bytes, sought: Sought) -> None:
+        """The lane has found the answer to these bytes, or leaves them to aiohttp."""
+        self._sought = None
+        more, self._next = self._next, b""
+        if self.transport is None:
+            return
+        if more:
+            self.transport.resume_reading()
+        reply = None if sought.cancelled() or sought.exception() else sought.result()
+        if reply is None:
+            self._pass_on(data, is_idle=True)
+        elif self._stopping.is_set():
+            self._answer(reply.replace(b"\r\n\r\n", _LAST, 1))
+            self.force_close()
+        else:
+            self._answer(reply)
+        if more:
+            self.data_received(more)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The caller has left, whose answer may just be sought."""
+        super().connection_lost(exc)
+        if self._sought is not None:
+            self._sought.cancel()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's own
+        """End, once an answer that is sought has been given."""
+        if self._sought is not None:
+            await asyncio.wait([self._sought])
+        await super().shutdown(timeout)
 
     def _is_idle(self) -> bool:
         """Whether nothing is under way here, and an answer would leave at once."""

@@ -1,11 +1,9 @@
 """Repeats answered as their bytes arrive are answered as the full path would, or left to it."""
 
 import asyncio
-import json
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -15,105 +13,15 @@ from hypothesis import strategies as st
 from proxy.core.changes import ALL_TENANTS, Selector
 from proxy.web.lane import LARGEST, MOST_BYTES
 from proxy.web.protocol import RELIED_ON, LaneProtocol, missing
+from tests.support.lines import ASKED, PATH, common, grown, known, line_to, raw, series, told
 from tests.support.origin import Gate, ScriptedOrigin
-from tests.support.program import KEY, Served, Serving, chat
-
-Json = dict[str, Any]
-PATH = "/v1/chat/completions"
-MESSAGE = {"model": "claude-x", "max_tokens": 50, "messages": [{"role": "user", "content": "Hi"}]}
-ASKED: dict[str, tuple[str, Json]] = {
-    "plain": (PATH, chat()),
-    "stream": (PATH, chat(stream=True)),
-    "stream with usage": (PATH, chat(stream=True, stream_options={"include_usage": True})),
-    "not ASCII": (PATH, chat("Wie heißt die Hauptstadt von Österreich? 🏔")),
-    "several choices": (PATH, chat(n=3)),
-    "completion": ("/v1/completions", {"model": "m", "prompt": "Once", "max_tokens": 9}),
-    "completion, stream": ("/v1/completions", {"model": "m", "prompt": "Once", "stream": True}),
-    "response": ("/v1/responses", {"model": "m", "input": "Hello", "store": False}),
-    "response, stream": (
-        "/v1/responses",
-        {"model": "m", "input": "Hello", "store": False, "stream": True, "metadata": {"a": "b"}},
-    ),
-    "message": ("/v1/messages", MESSAGE),
-    "message, stream": ("/v1/messages", {**MESSAGE, "stream": True}),
-}
+from tests.support.program import Json, Served, Serving, chat
 
 
 @pytest.fixture
 async def proxy(serving: Serving) -> AsyncIterator[Served]:
     async with serving() as one:
         yield one
-
-
-def raw(
-    path: str, body: Json, headers: Mapping[str, str] | None = None, *, chunked: bool = False
-) -> bytes:
-    """A request's bytes."""
-    data = json.dumps(body).encode()
-    fields = {"host": "x", "authorization": f"Bearer {KEY}", "content-type": "application/json"}
-    fields |= headers or {}
-    fields |= {"transfer-encoding": "chunked"} if chunked else {"content-length": str(len(data))}
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    framed = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if chunked else data
-    return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + framed
-
-
-@dataclass(slots=True)
-class Line:
-    """A connection that is kept alive, and speaks bytes."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def ask(self, *pieces: bytes) -> bytes:
-        """Send a request, piece by piece, and read its whole reply."""
-        for piece in pieces:
-            self.writer.write(piece)
-            if len(pieces) > 1:
-                await asyncio.sleep(0.02)
-        return await self.answer()
-
-    async def answer(self) -> bytes:
-        """The next reply, whole."""
-        async with asyncio.timeout(10):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            if head.startswith(b"HTTP/1.1 100 "):  # to be followed by the reply
-                head = await self.reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"(?i)content-length: (\d+)", head)
-            if length is not None:
-                return head + await self.reader.readexactly(int(length[1]))
-            return head + await self.reader.readuntil(b"\r\n0\r\n\r\n")
-
-
-@asynccontextmanager
-async def line_to(proxy: Served) -> AsyncIterator[Line]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
-    try:
-        yield Line(reader, writer)
-    finally:
-        writer.close()
-
-
-OWN = (
-    rb"(?im)^(date|age): .*",
-    rb"(?i)ttl=\d+",
-    rb"req_[0-9a-f]{24}",
-    rb"(?:cmpl-|resp_|msg_)[0-9a-f]{32}",
-    rb'"created(?:_at)?": ?\d+',
-)
-
-
-def common(reply: bytes) -> bytes:
-    """A reply without what each has of its own."""
-    for own in OWN:
-        reply = re.sub(own, b"~", reply)
-    return reply
-
-
-def told(line: Json) -> Json:
-    """A log line without what each has of its own."""
-    own = {"request_id", "timestamp", "age_s", "ttl_s", "ms"}
-    return {name: value for name, value in line.items() if name not in own}
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -146,13 +54,6 @@ async def test_both_ways_say_the_same(serving: Serving, name: str, expose: bool)
 
 async def test_the_same_is_counted(serving: Serving) -> None:
     """Tokens, money, times, lookups: a lane's hits are counted as others are."""
-
-    def series(text: str) -> Mapping[str, float]:
-        wanted = ("reprise_tokens", "reprise_saved", "reprise_lookups", "reprise_requests_total")
-        found = [one.rsplit(" ", 1) for one in text.splitlines() if one.startswith(wanted)]
-        times = [one.rsplit(" ", 1) for one in text.splitlines() if "_seconds_count{" in one]
-        return {name: float(value) for name, value in [*found, *times] if "_created" not in name}
-
     async with serving() as proxy, line_to(proxy) as line, line_to(proxy) as other:
         for _ in range(2):
             await line.ask(raw(PATH, chat()))
@@ -162,9 +63,6 @@ async def test_the_same_is_counted(serving: Serving) -> None:
                 await ask.ask(raw(PATH, chat(), chunked=chunked))
             counts.append(series((await proxy.get("/metrics")).body.decode()))
         answered = proxy.lane.answered
-
-    def grown(late: Mapping[str, float], early: Mapping[str, float]) -> dict[str, float]:
-        return {name: late[name] - early.get(name, 0.0) for name in late if late[name]}
 
     by_lane, by_full = grown(counts[1], counts[0]), grown(counts[2], counts[1])
     assert answered == 3
@@ -194,14 +92,6 @@ async def test_whoever_asks_gets_what_is_his(
         full = await other.ask(raw(PATH, body, headers, chunked=True))
 
     assert common(quick[3]) == common(full)
-
-
-async def known(line: Line, body: Json, **headers: str) -> bytes:
-    """A request that the lane knows from now on."""
-    asked = raw(PATH, body, {name.replace("_", "-"): headers[name] for name in headers})
-    for _ in range(2):
-        await line.ask(asked)
-    return asked
 
 
 async def test_what_was_forgotten_is_not_repeated(proxy: Served) -> None:
