@@ -18,7 +18,7 @@ from time import perf_counter
 from proxy.coalescing import Turns
 from proxy.core.agreement import Agreement
 from proxy.core.canonical import loads
-from proxy.core.coalescing import Answered, Ask, call_key, may_share, waits_its_turn
+from proxy.core.coalescing import Answered, Ask, call_key, may_share
 from proxy.core.dialects.base import Dialect
 from proxy.core.lookup import Seen, with_question
 from proxy.core.model import Answer, CacheRequest, Entry, Lease, Result
@@ -156,7 +156,7 @@ class Asker:
 
     async def _take_turn(self, flight: Flight, errand: Errand) -> None:
         """Make the call, or be answered by who makes it already."""
-        if errand.trial is not None or not waits_its_turn(errand.request.directives):
+        if errand.trial is not None or not self._turns.are_taken(errand.request.directives):
             await self._call(flight, errand, None)
             return
         async with self._turns.taken(errand.request, errand.call.credential) as turn:

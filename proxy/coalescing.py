@@ -12,8 +12,17 @@ from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 from typing import Final, TypeVar
 
-from proxy.core.coalescing import Answered, Ask, Claim, Turn, Wait, call_key, decide
-from proxy.core.model import CacheRequest, Lease
+from proxy.core.coalescing import (
+    Answered,
+    Ask,
+    Claim,
+    Turn,
+    Wait,
+    call_key,
+    decide,
+    waits_its_turn,
+)
+from proxy.core.model import CacheRequest, Directives, Lease
 from proxy.errors import TierError
 from proxy.ports import Clock, Leases, SharedTier
 from proxy.resilience import Deadline, Stage, Tasks
@@ -62,6 +71,10 @@ class Turns:
         self._lease_s = lease_s
         self._look_s = look_s
 
+    def are_taken(self, asked: Directives) -> bool:
+        """Whether this request has to wait for its turn: whether others could ask the same."""
+        return self._wait_s > 0 and waits_its_turn(asked) and not self._leases.are_needless
+
     @asynccontextmanager
     async def taken(self, request: CacheRequest, credential: str) -> AsyncIterator[Turn]:
         """What to do: ask, or be answered by what another replica was told.
@@ -69,7 +82,7 @@ class Turns:
         The lease is held inside the block. Leaving it by an error or a cancellation means that the
         origin was not heard to its end, and that another replica may ask in our place.
         """
-        turn: Turn = Ask() if self._wait_s <= 0 else await self._await_turn(request, credential)
+        turn: Turn = await self._await_turn(request, credential)
         lease = turn.lease if isinstance(turn, Ask) else None
         if lease is None:
             yield turn

@@ -15,7 +15,7 @@ from proxy.backlog import Backlog
 from proxy.core.changes import Selector, Traits
 from proxy.core.freshness import Rules
 from proxy.core.model import Answer, CacheRequest, Directives, Entry, Lease, Scope, Usage, Vector
-from proxy.ports import Clock, Embedder, SessionTier, SharedTier
+from proxy.ports import UNTOLD, Clock, Embedder, SessionTier, SharedTier
 from proxy.resilience import Deadline, Stage
 
 Count = Callable[[str, str], Awaitable[Usage]]
@@ -23,6 +23,9 @@ Count = Callable[[str, str], Awaitable[Usage]]
 
 Texts = Callable[[], tuple[str, str]]
 """A request's text and its answer's."""
+
+Publish = Callable[[str], Awaitable[None]]
+"""Has the change log read up to a position, or to its end: see `SharedTier.put`."""
 
 IsVoid = Callable[[], bool]
 """Whether an invalidation has overtaken the call that brought an answer."""
@@ -81,7 +84,7 @@ class Store:
         shared: The shared tier and its stage.
         embedder: The embedder and its stage; None when there is no semantic cache.
         rules: How long an entry is fresh, and kept; its tags.
-        publish: Brings the derived tiers up to the shared tier's change log.
+        publish: Brings the derived tiers up to a position of the shared tier's change log.
         count: Counts tokens where the origin did not.
         backlog: Keeps what the shared tier could not take.
         writing: Knows what is just being written, by this store and those before it.
@@ -95,7 +98,7 @@ class Store:
         *,
         rules: Rules,
         clock: Clock,
-        publish: Callable[[], Awaitable[None]],
+        publish: Publish,
         count: Count,
         backlog: Backlog,
         writing: Writing,
@@ -228,16 +231,16 @@ class Store:
     async def _write(
         self, entry: Entry, lease: Lease | None, is_void: IsVoid, deadline: Deadline
     ) -> None:
-        async def put() -> bool:
+        async def put() -> str:
             await self._backlog.give_way(entry)
-            return not is_void() and await self._shared.put(entry, lease)
+            return "" if is_void() else await self._shared.put(entry, lease)
 
-        is_taken = await self._shared_stage.tell(put, deadline)
-        if is_taken:
-            await self._shared_stage.ask(self._publish, deadline)
+        position = await self._shared_stage.tell(put, deadline)
+        if position:
+            await self._shared_stage.ask(lambda: self._publish(position), deadline)
             if is_void():
                 await self._take_back(entry, deadline)
-        elif is_taken is None and not is_void():
+        elif position is None and not is_void():
             self._backlog.add(entry)
         else:
             self._session.drop([entry.id])
@@ -250,7 +253,7 @@ class Store:
         until = nextafter(entry.created_at, inf)
         it = Selector(entry.tenant, ids=(entry.id,), older_than=until)
         await self._shared_stage.tell(lambda: self._shared.purge(it), deadline)
-        await self._shared_stage.ask(self._publish, deadline)
+        await self._shared_stage.ask(lambda: self._publish(UNTOLD), deadline)
 
     async def holds(self, entry: Entry) -> bool:
         """Whether the shared tier still has this very answer, neither removed nor replaced."""

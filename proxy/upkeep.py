@@ -14,7 +14,7 @@ from typing import Any
 from proxy.backlog import Backlog
 from proxy.core.changes import ALL_TENANTS, Added, Changes, Forgotten, Removed, Selector
 from proxy.errors import TierError, UnfitServerError, described
-from proxy.ports import Clock, LogWatch, Observer, SessionTier, SharedTier, VectorTier
+from proxy.ports import UNTOLD, Clock, LogWatch, Observer, SessionTier, SharedTier, VectorTier
 
 PAGE = 500
 """Log records read at once: a page is folded in well under a millisecond."""
@@ -137,11 +137,14 @@ class Upkeep:
         if len(self._gone) < MOST_GONE:
             self._gone[entry_id] = scope
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, until: str = UNTOLD) -> None:
         """Fold the log up to its end. Raises TierError when it cannot be read.
 
         Who asks while it is being read needs another reading, which serves all who ask meanwhile.
+        Who needs it up to a position that has been read already needs none.
         """
+        if until == self._position and self.is_in_step:
+            return
         self._asked += 1
         number = self._asked
         async with self._catching_up:

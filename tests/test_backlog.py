@@ -200,7 +200,7 @@ class Moody(SqliteTier):
             raise TierError("away")
         return await super().get(scope, key)
 
-    async def put(self, entry: Entry, lease: Lease | None = None) -> bool:
+    async def put(self, entry: Entry, lease: Lease | None = None) -> str:
         """Unless it is away, or this question is refused."""
         if self.is_away or entry.question in self.refuses:
             raise TierError("refused")

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from proxy.core.coalescing import Answered, Ask, Turn, call_key
 from proxy.core.model import Answer, CacheRequest, Entry, Usage
 from proxy.resilience import Stage, Tasks
 from proxy.tiers.sqlite import SqliteTier
-from proxy.tiers.sqlitewaiting import SqliteLeases
+from proxy.tiers.sqlitepresence import SqlitePresence
+from proxy.tiers.sqlitewaiting import COMING_S, SqliteLeases, SqliteLogWatch
 from tests.core.builders import entry, request
 from tests.support.ports import Heard
 from tests.support.waiting import until, until_async
+from tests.tiers.test_presence import REPLICA
 
 REQUEST = request()
 KEY = call_key(REQUEST, "me")
@@ -33,11 +36,12 @@ def answer() -> Entry:
 class Replica:
     """A process's turns, over a file that the others have open too."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, silent_s: float = inf) -> None:
         self.heard = Heard()
         self.tasks = Tasks(self.heard)
         self.tier = SqliteTier(path, clock=time.time, on_event=self.heard.event)
-        self.leases = SqliteLeases(self.tier, clock=time.time)
+        self.watch = SqliteLogWatch(self.tier, clock=time.time, silent_s=silent_s)
+        self.leases = SqliteLeases(self.tier, clock=time.time, watch=self.watch)
         self.stage = Stage("shared", self.tier.start, tasks=self.tasks, observer=self.heard)
         self.turns = self.taking()
 
@@ -63,6 +67,11 @@ class Replica:
         async with (turns or self.turns).taken(REQUEST, "me") as turn:
             await goes_on.wait()
             return turn
+
+    async def look(self) -> None:
+        """Follow the file, as a process does that serves."""
+        while True:
+            await self.watch.wait(600)
 
     async def close(self) -> None:
         await self.tasks.close()
@@ -220,14 +229,43 @@ async def test_who_has_waited_long_enough_asks(replicas: list[Replica]) -> None:
 
 async def test_who_takes_no_turns_asks_at_once(replicas: list[Replica]) -> None:
     """Where so configured, nobody is waited for and nothing is leased."""
-    first, other, *_ = replicas
-    async with (
-        first.turns.taken(REQUEST, "me"),
-        other.taking(wait_s=0).taken(REQUEST, "me") as turn,
-    ):
-        assert turn == Ask()
-    async with first.taking(wait_s=0).taken(REQUEST, "me"):
-        assert not await holder(other)
+    assert not replicas[0].taking(wait_s=0).are_taken(REQUEST.directives)
+
+
+async def test_who_is_alone_takes_no_turns(tmp_path: Path) -> None:
+    """Of a file that no other process uses nothing is leased, and again once the other has gone.
+
+    Another is known as soon as it has opened the file, long before it can ask the origin.
+    """
+    first = Replica(tmp_path / "x.db", silent_s=0.2)
+    await first.stage.start()
+    asked = REQUEST.directives
+    assert first.turns.are_taken(asked)
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(first.look())
+        await until(lambda: not first.turns.are_taken(asked), "being alone")
+        other = Replica(tmp_path / "x.db")
+        await other.stage.start()
+        await until(lambda: first.turns.are_taken(asked), "company")
+        await other.close()
+        await until(lambda: not first.turns.are_taken(asked), "being alone again")
+        looking.cancel()
+    await first.close()
+
+
+async def test_who_joins_others_takes_turns_from_the_start(tmp_path: Path) -> None:
+    """Though none of them has anything to say just then: they have said that they are there."""
+    first, second = Replica(tmp_path / "x.db"), Replica(tmp_path / "x.db", silent_s=600)
+    await first.stage.start()
+    presence = SqlitePresence(first.tier, clock=time.time)
+    await presence.announce(REPLICA, 600)
+    await second.stage.start()
+    assert await second.watch.wait(COMING_S)  # it has seen the file
+    assert not await second.watch.wait(COMING_S)
+
+    assert second.turns.are_taken(REQUEST.directives)
+    for one in (first, second):
+        await one.close()
 
 
 async def test_an_answer_that_is_not_accepted_is_asked_for(replicas: list[Replica]) -> None:

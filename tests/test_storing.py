@@ -54,7 +54,7 @@ class Parts:
             writing=Writing(30),
         )
 
-    async def _publish(self) -> None:
+    async def _publish(self, _position: str) -> None:
         self.published += 1
         await self.hold.wait()
 
@@ -221,7 +221,7 @@ async def test_a_write_that_is_given_up_wakes_who_waits(parts: Parts) -> None:
 async def test_a_publication_that_fails(parts: Parts) -> None:
     """The answer is durable; that the index is behind is an event, and the log is read again."""
 
-    async def fail() -> None:
+    async def fail(_position: str) -> None:
         raise TierError("index")
 
     parts.store._publish = fail
@@ -262,7 +262,7 @@ async def test_what_it_took_does_not_wait(parts: Parts) -> None:
 async def test_a_publication_that_fails_lets_nothing_wait(parts: Parts) -> None:
     """The answer is stored: it is not to be written again."""
 
-    async def fail() -> None:
+    async def fail(_position: str) -> None:
         raise TierError("index")
 
     parts.store._publish = fail

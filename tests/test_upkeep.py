@@ -261,7 +261,7 @@ async def test_news_are_followed_at_once(tmp_path: Path) -> None:
         here.index,
         clock=here.clock,
         observer=here.heard,
-        watch=SqliteLogWatch(here.shared),
+        watch=SqliteLogWatch(here.shared, clock=here.clock),
         every=Every(poll_s=600),
     )
     async with asyncio.TaskGroup() as group:
@@ -300,6 +300,22 @@ async def test_who_asks_meanwhile_shares_a_reading(parts: Parts, tmp_path: Path)
     await tier.close()
 
     assert tier.reads <= 4
+
+
+async def test_what_has_been_read_already(parts: Parts, tmp_path: Path) -> None:
+    """Who knows up to where he needs the log does not have it read again, but for what is new."""
+    tier = CountingTier(tmp_path / "x.db", clock=parts.clock, on_event=parts.heard.event)
+    await tier.start()
+    upkeep = Upkeep(parts.session, tier, parts.index, clock=parts.clock, observer=parts.heard)
+    await upkeep.catch_up()
+    read = tier.reads
+    await upkeep.catch_up(await tier.put(replace(entry("exact", parts.clock), vector=None)))
+    assert tier.reads == read
+
+    await upkeep.catch_up(await tier.put(entry("q", parts.clock)))
+    assert tier.reads == read + 1
+    assert parts.index.stats()["entries"] == 1
+    await tier.close()
 
 
 async def test_concurrent_catching_up(parts: Parts) -> None:

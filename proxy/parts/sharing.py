@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from proxy.announcing import MISSED
 from proxy.backlog import Backlog
 from proxy.config import Config
 from proxy.ports import (
@@ -108,12 +109,13 @@ def _sqlite(path: Path, config: Config, observer: Observer) -> _Made:
         on_event=observer.event,
         log_records=config.cache.shared.max_log_records,
     )
-    leases = SqliteLeases(tier, clock=time.time)
+    silent_s = MISSED * config.cache.shared.announce_every_s
+    watch = SqliteLogWatch(tier, clock=time.time, silent_s=silent_s)
+    leases = SqliteLeases(tier, clock=time.time, watch=watch)
     catalogue = SqliteCatalogue(tier, clock=time.time)
     presence = SqlitePresence(tier, clock=time.time)
     archive = SqliteArchive(tier, clock=time.time)
     embedders = SqliteEmbedders(tier, clock=time.time)
-    watch = SqliteLogWatch(tier)
     return _Made(tier, tier, leases, watch, catalogue, archive, presence, embedders)
 
 

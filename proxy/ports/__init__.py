@@ -10,6 +10,7 @@ from proxy.ports.observing import Observer, Tracing
 from proxy.ports.origins import Origin, OriginReply, OriginRequest
 from proxy.ports.shared import Embedders, Leases, LogWatch, Presence
 from proxy.ports.stored import (
+    UNTOLD,
     Archive,
     Catalogue,
     Clock,
@@ -22,6 +23,7 @@ from proxy.ports.stored import (
 )
 
 __all__ = [
+    "UNTOLD",
     "Archive",
     "Catalogue",
     "Clock",

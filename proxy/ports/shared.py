@@ -17,6 +17,11 @@ class Leases(Protocol):
     and whose call it is; it is kept where the entry is.
     """
 
+    @property
+    def are_needless(self) -> bool:
+        """Whether no other process is known that could ask: a hint; False where nobody knows."""
+        ...
+
     async def take(self, key: str, seconds: float) -> Lease | None:
         """The right to ask, for so long; None while somebody else has it."""
         ...

@@ -1,11 +1,14 @@
 """Ports of what keeps entries: the tiers, and what is asked of all that they hold."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.core.cataloguing import Description, Page
 from proxy.core.changes import Changes, Selector
 from proxy.core.model import Caller, Candidate, Entry, Lease, Neighbour, Vector
+
+UNTOLD: Final = "?"
+"""No position of a change log: who has to be up to it reads the log to its end."""
 
 
 class Clock(Protocol):
@@ -63,11 +66,12 @@ class SharedTier(Protocol):
         """The entry of this key if it is in this scope, not past `kept_until`, and not purged."""
         ...
 
-    async def put(self, entry: Entry, lease: Lease | None = None) -> bool:
+    async def put(self, entry: Entry, lease: Lease | None = None) -> str:
         """Store and log it atomically, replacing an entry of the same id. Durable on return.
 
-        False, and nothing changed, when the lease it was made under has passed to somebody else,
-        or its namespace was purged (`Namespaces`) after the origin was asked for it.
+        Returns the log's position at that moment, `UNTOLD` where that is not known. "", and nothing
+        changed, when the lease it was made under has passed to somebody else, or its namespace was
+        purged (`Namespaces`) after the origin was asked for it.
         """
         ...
 

@@ -28,7 +28,7 @@ import orjson
 
 from proxy.core.changes import Changes, Selector
 from proxy.core.model import Entry, Lease
-from proxy.ports import Clock
+from proxy.ports import UNTOLD, Clock
 from proxy.tiers import OnEvent, selectors
 from proxy.tiers.codec import INLINE, CodecError, decode, encode
 from proxy.tiers.redislink import Group, Groups, RedisLink, mapped
@@ -94,8 +94,8 @@ class RedisTier:
             return None
         return replace(entry, generation=generation)
 
-    async def put(self, entry: Entry, lease: Lease | None = None) -> bool:
-        """Store and log it in one script; False when somebody else has had the lease since.
+    async def put(self, entry: Entry, lease: Lease | None = None) -> str:
+        """Store and log it in one script; "" when somebody else has had the lease since.
 
         Raises:
             ValueError: The entry is private, or the lease is another key's.
@@ -103,7 +103,7 @@ class RedisTier:
         """
         if lease is not None and lease.entry_id != entry.id:
             raise ValueError("the lease is for another key")
-        return await self._put(entry, lease)
+        return UNTOLD if await self._put(entry, lease) else ""
 
     async def restore(self, entry: Entry) -> bool:
         """The same, unless an answer that is as new or newer is there."""

@@ -41,6 +41,11 @@ class RedisLeases:
         self._news = news
         self._groups = Groups(prefix, link.groups)
 
+    @property
+    def are_needless(self) -> bool:
+        """Who else uses a server is not known."""
+        return False
+
     async def take(self, key: str, seconds: float) -> Lease | None:
         """The right to ask, for so long; None while somebody else has it."""
         token = await self._link.run(

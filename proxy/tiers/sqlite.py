@@ -28,7 +28,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class _Batch:
     rows: list[tuple[Row, Lease | None]]
-    written: "asyncio.Future[list[bool]]"
+    written: "asyncio.Future[list[str]]"
 
 
 class SqliteTier:
@@ -60,7 +60,7 @@ class SqliteTier:
         self._file: EntryFile | None = None
         self._newest = 0
         self._batch: _Batch | None = None
-        self._writing: asyncio.Future[list[bool]] | None = None
+        self._writing: asyncio.Future[list[str]] | None = None
 
     async def start(self) -> None:
         """Open the file, or open it anew: a file that was replaced or mended is used from now on.
@@ -87,11 +87,11 @@ class SqliteTier:
         """The entry of this key if it is in this scope, not past `kept_until`, and not purged."""
         return await self.ask(EntryFile.get, scope, key, self._clock())
 
-    async def put(self, entry: Entry, lease: Lease | None = None) -> bool:
+    async def put(self, entry: Entry, lease: Lease | None = None) -> str:
         """Store and log it in one transaction, shared with the puts that wait beside it.
 
-        False, and nothing is stored, when the lease has passed to somebody else, or the entry's
-        namespace was purged after the origin was asked for it.
+        Returns the log's position then. "", and nothing is stored, when the lease has passed to
+        somebody else, or the entry's namespace was purged after the origin was asked for it.
 
         Raises:
             ValueError: The entry is private.
@@ -114,7 +114,7 @@ class SqliteTier:
             self._writing = self.ask(EntryFile.put, batch.rows)
             self._writing.add_done_callback(partial(self._sent, batch))
 
-    def _sent(self, batch: _Batch, writing: "asyncio.Future[list[bool]]") -> None:
+    def _sent(self, batch: _Batch, writing: "asyncio.Future[list[str]]") -> None:
         self._writing = None
         if (error := writing.exception()) is None:
             batch.written.set_result(writing.result())

@@ -170,13 +170,15 @@ class EntryFile:
         (last,) = self._db.execute("SELECT max(seq) FROM log").fetchone()
         return version, last or 0
 
-    def put(self, rows: Sequence[tuple[Row, Lease | None]]) -> list[bool]:
-        """Store and log entries, all or none of them.
+    def put(self, rows: Sequence[tuple[Row, Lease | None]]) -> list[str]:
+        """Store and log entries, all or none of them; returns the log's position with them.
 
-        False of one whose lease has passed on, or whose namespace was purged after it was asked.
+        "" of one whose lease has passed on, or whose namespace was purged after it was asked.
         """
         with _transaction(self._db):
-            return [self._put(row, lease) for row, lease in rows]
+            stored = [self._put(row, lease) for row, lease in rows]
+            position = self.log.head()
+        return [position if is_stored else "" for is_stored in stored]
 
     def restore(self, rows: Sequence[Row], now: float) -> list[bool]:
         """Store and log entries but for those that an answer as new outdoes; synced to disk."""

@@ -29,13 +29,37 @@ BUSY_S: Final = 1.0
 """How long news makes more of it likely."""
 
 
-class SqliteLogWatch:
-    """A `LogWatch` over the file of a tier. Of a file that cannot be read it says nothing."""
+NOTHING: Final = (0, -1)
+"""What is seen of a file before the first look, which is news."""
 
-    def __init__(self, tier: SqliteTier) -> None:
+COMING_S: Final = 1.0
+"""Who opens a file that nobody seems to use waits so long for others that have just opened it."""
+
+
+class SqliteLogWatch:
+    """A `LogWatch` over the file of a tier. Of a file that cannot be read it says nothing.
+
+    Every process that serves writes to the file as it opens it, and again every few seconds (see
+    `proxy.announcing`): so who looks at the file all the time knows whether there is another one.
+
+    Args:
+        tier: Has the file.
+        clock: The machine's time, the same for all processes.
+        silent_s: Who has written nothing for so long uses the file no longer.
+    """
+
+    def __init__(self, tier: SqliteTier, *, clock: Clock, silent_s: float = inf) -> None:
         self._tier = tier
-        self._seen = (0, -1)  # of nothing: the first look is news
+        self._clock = clock
+        self._silent_s = silent_s
+        self._seen = NOTHING
         self._news_at = -inf
+        self._alone_from = inf
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other process is known to use the file; of one that has come, by a look."""
+        return monotonic() >= self._alone_from
 
     async def wait(self, seconds: float) -> bool:
         """Return once another process has added to the log since the last call."""
@@ -49,9 +73,13 @@ class SqliteLogWatch:
         return True
 
     async def _has_grown(self) -> bool:
-        before = self._seen
+        before, silent_s = self._seen, self._silent_s
         with suppress(TierError):
+            if before == NOTHING and not await self._tier.ask(_is_used, self._clock()):
+                silent_s = min(COMING_S, silent_s)
             self._seen = await self._tier.ask(EntryFile.news, before)
+        if self._seen[0] != before[0]:
+            self._alone_from = monotonic() + silent_s
         return self._seen[1] != before[1]
 
 
@@ -61,13 +89,22 @@ class SqliteLeases:
     Args:
         tier: Has the file, and the thread that touches it.
         clock: The machine's time, the same for all processes.
+        watch: Knows whether there are others; None where nobody does.
     """
 
-    def __init__(self, tier: SqliteTier, *, clock: Clock) -> None:
+    def __init__(
+        self, tier: SqliteTier, *, clock: Clock, watch: SqliteLogWatch | None = None
+    ) -> None:
         self._tier = tier
         self._clock = clock
+        self._watch = watch
         self._awaited: Counter[str] = Counter()
         self._look: asyncio.Future[Mapping[str, Standing]] | None = None
+
+    @property
+    def are_needless(self) -> bool:
+        """Whether this process has the file for itself."""
+        return self._watch is not None and self._watch.is_alone
 
     async def take(self, key: str, seconds: float) -> Lease | None:
         """The right to ask, for so long; None while somebody else has it."""
@@ -122,6 +159,11 @@ def _claimed(
 ) -> tuple[Lease | None, Entry | None]:
     lease = file.leases.take(key, seconds, now)
     return lease, file.get(scope, Lease(key, 0).entry_id, now)
+
+
+def _is_used(file: EntryFile, now: float) -> bool:
+    """Whether a process has said so that has not said good-bye."""
+    return bool(file.replicas.present(now))
 
 
 def _until_next_look() -> float:
