@@ -4,7 +4,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from proxy.core.judgement.base import judge
 from proxy.core.judgement.reading import read
-from proxy.core.model import Accept
+from proxy.core.judgement.verdict import Accept
 
 NEW = (
     "How do I safely migrate a large PostgreSQL 14 database from Amazon RDS to Google Cloud "

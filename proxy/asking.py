@@ -10,6 +10,7 @@ rewordings only when the two do not agree: a second entry for one answer would s
 of it.
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ from proxy.core.coalescing import Answered, Ask, call_key, may_share
 from proxy.core.dialects.base import Dialect
 from proxy.core.lookup import Seen, with_question
 from proxy.core.model import Answer, CacheRequest, Entry, Lease, Result
+from proxy.core.quarantine import is_quarantined
 from proxy.core.recording import Recording
 from proxy.core.spending import Ledger, Part
 from proxy.errors import RepriseError
@@ -30,6 +32,9 @@ from proxy.learning import Learning, NearMiss, Trial
 from proxy.ports import Origin, OriginRequest
 from proxy.refreshing import Refreshes
 from proxy.storing import Store
+
+Confirm = Callable[[Entry], Awaitable[object]]
+"""Writes down that an answer to somebody else's question agrees with this entry's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Asker:
         ledger: Hears what is asked for nobody.
         refreshes: Which answers are being refreshed.
         max_entry_bytes: A larger answer is not kept.
+        confirm: Ends an entry's quarantine.
     """
 
     def __init__(
@@ -85,6 +91,7 @@ class Asker:
         ledger: Ledger,
         refreshes: Refreshes,
         max_entry_bytes: int,
+        confirm: Confirm,
     ) -> None:
         self._flights = flights
         self._turns = turns
@@ -93,6 +100,7 @@ class Asker:
         self._ledger = ledger
         self._refreshes = refreshes
         self._max_entry_bytes = max_entry_bytes
+        self._confirm = confirm
 
     def board(self, errand: Errand, since: float) -> tuple[Flight, Result]:
         """The flight under way, or a new one; a caller who wants his own answer flies alone."""
@@ -187,6 +195,8 @@ class Asker:
             return
         await self._share(errand, entry, flight, is_semantic=False)
         agreement = await self._compare(errand.dialect, errand.trial, landing.answer)
+        if agreement is Agreement.SAME and is_quarantined(errand.trial.entry, request.caller):
+            await self._confirm(errand.trial.entry)
         if entry is None or not is_findable or agreement is Agreement.SAME:
             return
         # Comparing takes its time: what was removed or replaced meanwhile must not come back.

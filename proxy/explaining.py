@@ -16,8 +16,9 @@ from proxy.core.explaining import (
     pair_of,
     why_unread,
 )
+from proxy.core.judgement.verdict import Reject, Verdict
 from proxy.core.lookup import Hit
-from proxy.core.model import CacheRequest, Candidate, Outcome, Reject, Result, Vector, Verdict
+from proxy.core.model import CacheRequest, Candidate, Outcome, Result, Vector
 from proxy.core.reading import Understood
 from proxy.errors import TierError
 from proxy.exchange import Exchange
@@ -68,7 +69,7 @@ class Explainer:
         ]
         decision = decision_of(found)
         if isinstance(found, Hit):
-            objection = self._experience.learning.objects(request.scope, found)
+            objection = self._experience.learning.objects(request, found)
             decision = not_served(objection) if objection else decision
         return Explanation(asked, decision, tuple(neighbours), self._rules)
 

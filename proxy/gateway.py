@@ -261,7 +261,7 @@ class Gateway:
         if seen.stale is None or seen.stale_tier is None:
             return seen
         hit = Hit(seen, seen.stale, seen.stale_tier, is_stale=True)
-        if not self._learning.objects(seen.request.scope, hit):
+        if not self._learning.objects(seen.request, hit):
             return seen
         return replace(seen, stale=None, stale_tier=None)
 

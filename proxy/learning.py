@@ -15,6 +15,7 @@ from proxy.core.auditing import Audit, Audited
 from proxy.core.labels import Kept, Kind, Sample
 from proxy.core.lookup import Hit, Seen
 from proxy.core.model import CacheRequest, Entry, Judged, Scope, Tier
+from proxy.core.quarantine import QUARANTINED, is_quarantined
 from proxy.core.trusting import Advice, Category, Lesson
 from proxy.errors import TierError
 from proxy.ports import Clock, LabelStore, Observer
@@ -46,6 +47,7 @@ class Terms:
         audit_share: Of served hits, how many are asked upstream as well.
         most_at_once: Audits under way, and comparisons.
         scorer: Who gives the scores: the verifier's id, else the embedder's.
+        quarantine: Serve nobody an answer of somebody else's that is not confirmed.
     """
 
     is_verified: bool = False
@@ -54,6 +56,7 @@ class Terms:
     audit_share: float = 0.0
     most_at_once: int = 8
     scorer: str = ""
+    quarantine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,6 @@ class Learning:
         self._observer = observer
         self._categories: OrderedDict[tuple[str, str, str], Category] = OrderedDict()
         self._namespaces: OrderedDict[tuple[str, str], _Namespace] = OrderedDict()
-        self._suspended = 0
         self._auditing: set[str] = set()
         self._comparing = 0
 
@@ -195,9 +197,9 @@ class Learning:
         score = hit.score
         if hit.tier is not Tier.VECTOR or score is None:
             return SERVED
-        if not (self._terms.is_verified or self._terms.audit_share or self._suspended):
+        scope, why = request.scope, self._why_withheld(request, hit.entry)
+        if why is None and not (self._terms.is_verified or self._terms.audit_share):
             return SERVED
-        scope = request.scope
         advice = self._advice(scope, hit.entry.id, score)
         is_fit = bool(advice.trusted) or not self._terms.is_verified
 
@@ -205,8 +207,9 @@ class Learning:
             told = (request, hit.entry, score, advice, kind)
             return Trial(*told, stands=stands, share=share, similarity=hit.similarity)
 
-        if (why := self._why_suspended(scope)) is not None:
-            return Choice(why, trial(Kind.EXPLORED, 1.0, stands=is_fit))
+        if why is not None:
+            stands = is_fit and why != QUARANTINED
+            return Choice(why, trial(Kind.EXPLORED, 1.0, stands=stands))
         may_ask = not request.directives.only_if_cached
         if self._terms.is_verified and not self._is_proven(advice, may_ask=may_ask):
             share = self._terms.explore_share if advice.trusted else 1.0
@@ -236,7 +239,7 @@ class Learning:
         """Whether what costs no call is compared: as often as a hit is audited."""
         return self._terms.audit_share > 0 and self._draw() < self._terms.audit_share
 
-    def objects(self, scope: Scope, hit: Hit) -> str:
+    def objects(self, request: CacheRequest, hit: Hit) -> str:
         """Why this hit is not served, whatever is drawn; "" when it may be. Changes nothing.
 
         A neighbour whose score is not known, as one that stands in for a failed origin, is not
@@ -244,15 +247,19 @@ class Learning:
         """
         if hit.tier is not Tier.VECTOR:
             return ""
-        if (why := self._why_suspended(scope)) is not None:
+        if (why := self._why_withheld(request, hit.entry)) is not None:
             return why
         if not self._terms.is_verified:
             return ""
         score = hit.score
-        advice = UNKNOWN if score is None else self._advice(scope, hit.entry.id, score)
+        advice = UNKNOWN if score is None else self._advice(request.scope, hit.entry.id, score)
         return "" if advice.trusted else EXPLORING
 
-    def _why_suspended(self, scope: Scope) -> str | None:
+    def _why_withheld(self, request: CacheRequest, entry: Entry) -> str | None:
+        """Why an answer that means the same is not served, whatever is proven of it."""
+        if self._terms.quarantine and is_quarantined(entry, request.caller):
+            return QUARANTINED
+        scope = request.scope
         namespace = self._namespaces.get((scope.tenant, scope.namespace))
         return namespace.audit.suspended if namespace is not None else None
 
@@ -350,10 +357,7 @@ class Learning:
             self._make_room()
             self._namespaces[key] = _Namespace(kept.namespace, Audit(self._terms.max_error))
         audit = _touched(self._namespaces, key).audit
-        if not audit.add(right=kept.lesson.right):
-            return None
-        self._suspended += -1 if audit.suspended is None else 1
-        return audit
+        return audit if audit.add(right=kept.lesson.right) else None
 
     def _make_room(self) -> None:
         if len(self._namespaces) >= NAMESPACES:

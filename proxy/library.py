@@ -238,7 +238,8 @@ class Cache:
         self, request: Json, tenant: str, headers: Mapping[str, str] | None
     ) -> Understood:
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
-        caller = Caller(self._tenant(tenant), directives.session(lowered))
+        who = self._tenant(tenant)
+        caller = Caller(who, directives.session(lowered), who)
         understood = understand(
             self._dialect,
             {**request, "stream": False},

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, assert_never
 
+from proxy.core.judgement.verdict import Reject, Verdict
 from proxy.core.judgement.weighing import weighed
 from proxy.core.lookup import (
     Asking,
@@ -24,7 +25,7 @@ from proxy.core.lookup import (
     start,
     with_question,
 )
-from proxy.core.model import CacheRequest, Candidate, Entry, Reject, Tier, Vector, Verdict
+from proxy.core.model import CacheRequest, Candidate, Entry, Tier, Vector
 from proxy.exchange import Exchange
 from proxy.ports import Clock, Embedder, SessionTier, SharedTier, VectorTier, Verifier, Writer
 from proxy.resilience import Deadline, Stage

@@ -137,6 +137,7 @@ class Store:
             tags=request.directives.tags,
             vector=vector,
             embedder=self._embedder[0].id if self._embedder else "",
+            principal=request.caller.principal,
         )
 
     def keep(
@@ -175,6 +176,7 @@ class Store:
             tags=asked.tags,
             private=asked.private,
             generation=generation,
+            principal=request.caller.principal,
         )
 
     def adopt(self, request: CacheRequest, entry: Entry, read_at: float) -> None:

@@ -10,7 +10,8 @@ from proxy.comparing import Comparer
 from proxy.core.agreement import Agreement, Said
 from proxy.core.labels import Kept, Kind, Mark
 from proxy.core.lookup import Hit, Seen
-from proxy.core.model import CacheRequest, Tier
+from proxy.core.model import CacheRequest, Caller, Tier
+from proxy.core.quarantine import QUARANTINED
 from proxy.core.trusting import Lesson
 from proxy.errors import TierError
 from proxy.learning import EXPLORING, Learning, Terms, Trial
@@ -281,16 +282,16 @@ async def test_a_suspension_ends_with_what_watches() -> None:
 async def test_an_objection_is_what_a_choice_would_say() -> None:
     """Draws apart; and a neighbour whose score is not known is not proven."""
     world = World(is_verified=True, max_error=0.05)
-    scope = request().scope
-    assert world.learning.objects(scope, hit()) == EXPLORING
-    assert world.learning.objects(scope, hit(tier=Tier.SHARED)) == ""
+    asked = request()
+    assert world.learning.objects(asked, hit()) == EXPLORING
+    assert world.learning.objects(asked, hit(tier=Tier.SHARED)) == ""
     await world.compare(150)
     world.draw = 0.0
     unknown = replace(hit("new"), similarity=None, probability=None)
 
-    assert world.learning.objects(scope, hit("new")) == ""
-    assert world.learning.objects(scope, unknown) == EXPLORING
-    assert World().learning.objects(scope, unknown) == ""
+    assert world.learning.objects(asked, hit("new")) == ""
+    assert world.learning.objects(asked, unknown) == EXPLORING
+    assert World().learning.objects(asked, unknown) == ""
 
 
 async def test_a_suspended_namespace_is_objected_to() -> None:
@@ -298,7 +299,46 @@ async def test_a_suspended_namespace_is_objected_to() -> None:
     world = World(audit_share=1.0, max_error=0.05)
     await world.compare(2, right=False)
 
-    assert world.learning.objects(request().scope, hit()).startswith("audit: ")
+    assert world.learning.objects(request(), hit()).startswith("audit: ")
+
+
+def by(principal: str) -> CacheRequest:
+    """What this caller asks, who shares answers with all others."""
+    return replace(request(), caller=Caller("everybody", principal=principal))
+
+
+def answer_of(principal: str, *, confirmed: bool = False) -> Hit:
+    found = hit()
+    return replace(found, entry=replace(found.entry, principal=principal, confirmed=confirmed))
+
+
+async def test_somebody_elses_answer_is_in_quarantine() -> None:
+    """It is compared with a fresh one first; the caller's own, and a confirmed one, are served."""
+    world = World(quarantine=True)
+    choice = world.learning.choose(by("ann"), answer_of("mallory"))
+
+    assert choice.reason == QUARANTINED
+    assert choice.trial is not None
+    assert (choice.trial.kind, choice.trial.stands) == (Kind.EXPLORED, False)
+    assert world.learning.choose(by("ann"), answer_of("ann")).reason == ""
+    assert world.learning.choose(by("ann"), answer_of("mallory", confirmed=True)).reason == ""
+    assert World().learning.choose(by("ann"), answer_of("mallory")).reason == ""
+
+
+@pytest.mark.parametrize("caller", ["ann", ""])
+async def test_an_answer_of_nobody_is_in_quarantine(caller: str) -> None:
+    """Where it is not known who asked for it, everybody is somebody else."""
+    learning = World(quarantine=True).learning
+
+    assert learning.choose(by(caller), answer_of("")).reason == QUARANTINED
+
+
+async def test_quarantine_is_objected_to() -> None:
+    """Also where an expired neighbour would stand in for an origin that fails."""
+    learning = World(quarantine=True).learning
+
+    assert learning.objects(by("ann"), answer_of("mallory")) == QUARANTINED
+    assert learning.objects(by("mallory"), answer_of("mallory")) == ""
 
 
 async def test_an_unsure_comparison_neither_proves_nor_accuses() -> None:

@@ -30,6 +30,10 @@ NamespaceName = Annotated[
 TagName = Annotated[
     str | None, typer.Option("--tag", metavar="TAG", help="Those that carry this tag.")
 ]
+PrincipalName = Annotated[
+    str | None,
+    typer.Option("--principal", metavar="DIGEST", help="Made by this caller's credential."),
+]
 Text = Annotated[
     str | None,
     typer.Option("--text", metavar="TEXT", help="Those with this in their question, if shown."),
@@ -53,6 +57,7 @@ def entries(  # noqa: PLR0913 - a parameter an option
     model: ModelName = None,
     namespace: NamespaceName = None,
     tag: TagName = None,
+    principal: PrincipalName = None,
     text: Text = None,
     like: Like = None,
     at_least: AtLeast = None,
@@ -77,6 +82,7 @@ def entries(  # noqa: PLR0913 - a parameter an option
         "model": model,
         "namespace": namespace,
         "tag": tag,
+        "principal": principal,
         "text": text,
         "like": like,
         "at_least": at_least,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.entries import ModelName, NamespaceName, TenantName
+from proxy.cli.entries import ModelName, NamespaceName, PrincipalName, TenantName
 from proxy.cli.exits import EXIT_FAILED
 from proxy.cli.operating import Proxy, ProxyUrl, proxy_of
 from proxy.cli.options import AsJson, ConfigFile, load_or_exit, misused
@@ -60,6 +60,7 @@ def purge(  # noqa: PLR0913 - each is an option
     model: ModelName = None,
     namespace: NamespaceName = None,
     tenant: TenantName = None,
+    principal: PrincipalName = None,
     older_than: Age = None,
     like: Like = None,
     at_least: AtLeast = None,
@@ -83,6 +84,7 @@ def purge(  # noqa: PLR0913 - each is an option
         "model": model,
         "namespace": namespace,
         "tenant": tenant,
+        "principal": principal,
         "older_than": None if older_than is None else time.time() - age(older_than),
         "like": like,
         "at_least": at_least,

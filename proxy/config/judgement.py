@@ -46,6 +46,12 @@ class Judgement(Section):
     max_comparisons: int = Field(default=8, ge=1, le=1000)
     """Audits and comparisons under way at once; those beyond are left out."""
 
+    quarantine: bool = False
+    """Serve nobody an answer to another caller's question, but for its repeats, until an answer of
+    his own has agreed with it. It is for `cache.tenancy: shared`, where callers need not trust one
+    another.
+    """
+
     labels: AtStart[Path] = Path("data/labels.db")
     """File that comparisons and feedback are kept in: scores and digests, no questions. It is made
     when there is something to keep. Each replica has its own, which its workers share.

@@ -18,6 +18,8 @@ class Description:
         created_at, expires_at, kept_until: The same.
         size: Bytes of its answer.
         is_indexed: Another question may find it.
+        principal: By whose credential the origin was asked; "" where nobody knows.
+        confirmed: An answer to somebody else's question has agreed with it.
     """
 
     id: str
@@ -32,6 +34,8 @@ class Description:
     kept_until: float
     size: int
     is_indexed: bool
+    principal: str = ""
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +71,6 @@ def described(entry: Entry) -> Description:
         kept_until=entry.kept_until,
         size=entry.answer.size,
         is_indexed=entry.vector is not None,
+        principal=entry.principal,
+        confirmed=entry.confirmed,
     )

@@ -17,6 +17,7 @@ class Traits:
         created_at: When it was stored; of a call, when it began.
         vector: Of the question; None where there is none, or none is known yet.
         generation: As `Entry.generation`, of one that is stored.
+        principal: By whose credential the origin was asked, or is.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Traits:
     vector: Vector | None = field(default=None, repr=False, compare=False)
     embedder: str = ""
     generation: int = 0
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Selector:
         scope: This scope only.
         model, namespace: These only.
         older_than: Stored before this time.
+        principal: Made by this caller's credential, whoever shares the answers.
         like: Whose question is like this one. An index finds those that are stored.
         everything: Says that no other field is meant; without it an empty selector is refused.
     """
@@ -73,6 +76,7 @@ class Selector:
     model: str | None = None
     namespace: str | None = None
     older_than: float | None = None
+    principal: str | None = None
     like: Likeness | None = field(default=None, compare=False)
     everything: bool = False
 
@@ -83,7 +87,7 @@ class Selector:
     @property
     def _narrows(self) -> bool:
         """By more than tenant and namespace."""
-        found = self.ids or self.tags or self.scope or self.model or self.like
+        found = self.ids or self.tags or self.scope or self.model or self.principal or self.like
         return bool(found) or self.older_than is not None
 
     @property
@@ -112,6 +116,7 @@ class Selector:
             and self.scope in (None, entry.scope)
             and self.model in (None, entry.model)
             and self.namespace in (None, entry.namespace)
+            and self.principal in (None, entry.principal)
             and (self.older_than is None or entry.created_at < self.older_than)
         )
 

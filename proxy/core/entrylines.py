@@ -92,6 +92,8 @@ def written(entry: Entry) -> bytes:
             "finish": answer.finish,
             "vector": None if vector is None else base64.b64encode(vector).decode(),
             "embedder": entry.embedder,
+            "principal": entry.principal,
+            "confirmed": entry.confirmed,
         }
     )
 
@@ -151,6 +153,8 @@ class _Entry(_Strict):
     finish: list[str]
     vector: str | None
     embedder: str
+    principal: str = ""
+    confirmed: bool = False
 
 
 class Chat(_Strict):
@@ -257,6 +261,8 @@ def _entry(told: _Entry) -> Entry:
         tags=tuple(told.tags),
         vector=None if told.vector is None else _vector(told.vector),
         embedder=told.embedder,
+        principal=told.principal,
+        confirmed=told.confirmed,
     )
 
 

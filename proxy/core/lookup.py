@@ -29,18 +29,8 @@ from proxy.core.freshness import (
     may_serve_on_error,
     may_serve_while_refreshed,
 )
-from proxy.core.model import (
-    Accept,
-    CacheRequest,
-    Candidate,
-    Doubt,
-    Entry,
-    Judged,
-    Reject,
-    Tier,
-    Vector,
-    Verdict,
-)
+from proxy.core.judgement.verdict import Accept, Doubt, Reject, Verdict
+from proxy.core.model import CacheRequest, Candidate, Entry, Judged, Tier, Vector
 
 Judge = Callable[[str, Sequence[Candidate], float | None], Sequence[Verdict]]
 """(question, candidates, least similarity the caller accepts) -> one verdict each."""

@@ -42,10 +42,12 @@ class Caller:
     Attributes:
         tenant: Digest of the credential, or of the trusted header. Never the credential itself.
         session: Which session of that tenant; "" is the tenant's default session.
+        principal: Digest of who asks, also where all share one tenant; "" where nobody knows.
     """
 
     tenant: str
     session: str = ""
+    principal: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,8 @@ class Entry:
         private: Kept in the session tier alone.
         generation: The newest purge of any namespace that was known when the origin was asked: one
             of its own namespace that is newer means this answer. None: known when it is stored.
+        principal: By whose credential the origin was asked, as `Caller.principal`.
+        confirmed: Somebody else's answer has agreed with it: see `proxy.core.quarantine`.
     """
 
     id: str
@@ -240,6 +244,8 @@ class Entry:
     embedder: str = ""
     private: bool = False
     generation: int | None = field(default=None, compare=False)
+    principal: str = ""
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,34 +284,6 @@ class Neighbour:
     scope: str
     similarity: float
     question: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Accept:
-    """The neighbour's answer serves this question."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """It does not; the reason is short and for people: `number 5 != 7`.
-
-    `guard` names the veto that says so; "" where none does.
-    """
-
-    reason: str
-    guard: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """Near enough, and vetoed by nothing: the verifier decides."""
-
-    reason: str
-
-
-Verdict = Accept | Doubt | Reject
 
 
 class Result(StrEnum):

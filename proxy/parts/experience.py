@@ -91,6 +91,7 @@ def terms(config: Config) -> Terms:
         explore_share=chosen.explore_share,
         audit_share=chosen.audit_share,
         most_at_once=chosen.max_comparisons,
+        quarantine=chosen.quarantine,
     )
 
 

@@ -5,19 +5,22 @@ over. A part of the composition root, apart for its size.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from proxy.asking import Asker
+from proxy.asking import Asker, Confirm
 from proxy.batchcalls import BatchCalls
 from proxy.batching import Batcher
 from proxy.coalescing import Turns
 from proxy.config import Config
 from proxy.core.admission import Admission
 from proxy.core.directives import Limits
+from proxy.core.model import Entry
 from proxy.gateway import Gateway
 from proxy.parts import rules
 from proxy.parts.semantic import semantic_of
+from proxy.parts.sharing import WRITE_S
 from proxy.parts.standing import Standing
+from proxy.resilience import Deadline
 from proxy.searching import Search, Semantic
 from proxy.storing import Store
 from proxy.upstream.origins import Origins
@@ -106,6 +109,16 @@ def _turns(config: Config, standing: Standing) -> Turns:
     )
 
 
+def _confirming(standing: Standing) -> Confirm:
+    describe_anew, stage = standing.sharing.embedders.replace, standing.shared_stage
+
+    async def confirm(entry: Entry) -> None:
+        confirmed = replace(entry, confirmed=True)
+        await stage.tell(lambda: describe_anew(confirmed), Deadline(WRITE_S))
+
+    return confirm
+
+
 def _gateway(config: Config, standing: Standing, search: Search, store: Store) -> Gateway:
     cache, experience = config.cache, standing.experience
     asker = Asker(
@@ -116,6 +129,7 @@ def _gateway(config: Config, standing: Standing, search: Search, store: Store) -
         ledger=standing.spending,
         refreshes=standing.refreshes,
         max_entry_bytes=cache.max_entry_bytes,
+        confirm=_confirming(standing),
     )
     return Gateway(
         search,

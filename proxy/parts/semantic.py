@@ -13,8 +13,9 @@ from proxy.core.judgement.base import judge, read
 from proxy.core.judgement.guards import ALL, Guard, select
 from proxy.core.judgement.opinion import EVERYTHING, GreyZone
 from proxy.core.judgement.thresholds import calibration
+from proxy.core.judgement.verdict import Verdict
 from proxy.core.lookup import Judge
-from proxy.core.model import Candidate, Verdict
+from proxy.core.model import Candidate
 from proxy.core.spending import Ledger
 from proxy.embedding.memo import MemoEmbedder
 from proxy.errors import ConfigError, TierError

@@ -67,7 +67,7 @@ class Embedders(Protocol):
         ...
 
     async def replace(self, entry: Entry) -> bool:
-        """Give a stored answer the vector that it has here, and log it, in one step.
+        """Give a stored answer the vector and description that it has here, and log it, at once.
 
         False, and nothing changed, where that very answer is no longer there: removed, purged, or
         replaced by one of another time.

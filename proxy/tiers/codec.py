@@ -122,6 +122,8 @@ def _head(entry: Entry, payload_bytes: int, *, is_deflated: bool) -> dict[str, A
         "frames": [len(frame) for frame in answer.frames],
         "payload": payload_bytes,
         "deflated": is_deflated,
+        "principal": entry.principal,
+        "confirmed": entry.confirmed,
     }
 
 
@@ -150,6 +152,8 @@ def _entry(data: bytes, at: int, head_bytes: int) -> Entry:
         tags=tuple(head["tags"]),
         vector=vector,
         embedder=head["embedder"],
+        principal=head.get("principal", ""),  # which entries of an earlier version do not say
+        confirmed=head.get("confirmed", False),
     )
 
 

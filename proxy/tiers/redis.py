@@ -117,7 +117,7 @@ class RedisTier:
         is_small = entry.answer.size <= INLINE
         data = encode(entry) if is_small else await asyncio.to_thread(encode, entry)
         expiry = entry.kept_until * 1000
-        group = self._groups.of(entry.id)
+        group, about = self._groups.of(entry.id), _about(entry)
         is_stored = await self._link.run(
             PUT,
             [
@@ -130,7 +130,7 @@ class RedisTier:
             data,
             max(1, int(expiry)) if expiry < LAST_MS else "",
             entry.kept_until,
-            _about(entry),
+            about[0],
             int(entry.vector is not None),
             self._log_records,
             *self._told,
@@ -138,6 +138,7 @@ class RedisTier:
             condition,
             entry.created_at,
             "" if entry.generation is None else entry.generation,
+            about[1],
         )
         return bool(is_stored)
 
@@ -245,12 +246,12 @@ def _entries(group: Group, ids: Sequence[bytes]) -> list[str]:
     return [group.entry(entry_id.decode()) for entry_id in ids]
 
 
-def _about(entry: Entry) -> bytes:
-    """Without its end: the script that stores it adds the generation."""
+def _about(entry: Entry) -> tuple[bytes, bytes]:
+    """Before and after the generation, which the script that stores it knows."""
     told = orjson.dumps(
         [entry.scope, entry.tenant, entry.namespace, entry.model, entry.created_at, entry.tags]
     )
-    return told[:-1]
+    return told[:-1] + b",", b"," + orjson.dumps([entry.principal])[1:]
 
 
 def is_meant(selector: Selector, purges: Purges, entry_id: bytes, about: bytes) -> bool:

@@ -1,6 +1,6 @@
 """Purges of whole namespaces on Redis: one number in every group of keys, whatever they hold.
 
-An entry's description ends with the newest number that was known when the origin was asked for it.
+An entry's description has the newest number that was known when the origin was asked for it.
 Where its namespace has a newer one nobody is answered with it, and `sweep` removes it. A purge is
 numbered in the first group, then copied to the others, and told of in the log at last: who reads of
 it and empties his session tier finds nothing any more that he would take back into it.
@@ -35,7 +35,7 @@ def field_of(tenant: str, namespace: str) -> str:
 
 def described(entry_id: bytes, about: bytes) -> Traits:
     """What the description of an entry says. Raises ValueError where it is none."""
-    scope, tenant, namespace, model, created_at, tags, *generation = orjson.loads(about)
+    scope, tenant, namespace, model, created_at, tags, *more = orjson.loads(about)
     return Traits(
         id=entry_id.decode(),
         scope=scope,
@@ -44,7 +44,8 @@ def described(entry_id: bytes, about: bytes) -> Traits:
         model=model,
         created_at=created_at,
         tags=tuple(tags),
-        generation=int(*generation),
+        generation=int(*more[:1]),  # earlier versions wrote less
+        principal=str(*more[1:]),
     )
 
 

@@ -40,14 +40,14 @@ PUT: Final = Script(
     "put",
     f"""{_PURGED}
 -- KEYS: entry, about, kept, vectors, log, lease, purges.
--- ARGV: id, bytes, expiry in ms or '', kept_until, about without its generation and end,
+-- ARGV: id, bytes, expiry in ms or '', kept_until, about up to its generation,
 --       '1' with a vector, log records,
 --       writer, channel, lease token or '';
 --       'newer' where an answer that is as new stays, 'same' where one of another time does,
---       created_at; generation or ''.
+--       created_at; generation or '', about from there on.
 local generation = ARGV[13]
 if generation == '' then generation = redis.call('HGET', KEYS[7], '') or '0' end
-local about = ARGV[5] .. ',' .. generation .. ']'
+local about = ARGV[5] .. generation .. ARGV[14]
 if redis.call('EXISTS', KEYS[7]) == 1 and is_purged(KEYS[7], cjson.decode(about)) then return 0 end
 if ARGV[10] ~= '' then
   local token = redis.call('HGET', KEYS[6], 'token')

@@ -24,6 +24,7 @@ def written(selector: Selector) -> bytes:
         "model": selector.model,
         "namespace": selector.namespace,
         "older_than": selector.older_than,
+        "principal": selector.principal,
         "like": selector.like and _written(selector.like),
         "everything": selector.everything,
     }
@@ -59,6 +60,7 @@ def read(data: bytes) -> Selector:
             model=found.get("model"),
             namespace=found.get("namespace"),
             older_than=found.get("older_than"),
+            principal=found.get("principal"),
             like=like and _read(like),
             everything=found.get("everything", False),
         )

@@ -35,7 +35,7 @@ from proxy.tiers.sqliteselector import MEANT, as_json, values
 
 Row = tuple[Any, ...]
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 PAGE: Final = 256
 """Rows deleted in one transaction: a few milliseconds that a read may have to wait."""
 SCAN: Final = 1000
@@ -71,6 +71,7 @@ _SCHEMA: Final = (
 )
 
 _INVALIDATED: Final = "ALTER TABLE log ADD COLUMN invalidated INTEGER NOT NULL DEFAULT 0"
+_PRINCIPAL: Final = "ALTER TABLE entries ADD COLUMN principal TEXT NOT NULL DEFAULT ''"
 _SELECTOR: Final = (
     "ALTER TABLE log DROP COLUMN invalidated",
     "ALTER TABLE log ADD COLUMN selector BLOB",
@@ -81,16 +82,18 @@ _MIGRATIONS: Final = {
     3: PRESENCE_SCHEMA,
     4: (*GENERATION_SCHEMA, *_SELECTOR),
     5: EMBEDDER_SCHEMA,
+    6: (_PRINCIPAL,),
 }
 """What makes a file of that version one of the next. A new file begins as `_SCHEMA`, version 3."""
 
 _PUT: Final = """INSERT INTO entries
-    (id, scope, tenant, namespace, model, created_at, kept_until, indexed, tags, data, generation)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (id, scope, tenant, namespace, model, created_at, kept_until, indexed, tags, data, principal,
+     generation)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET scope = excluded.scope, tenant = excluded.tenant,
     namespace = excluded.namespace, model = excluded.model, created_at = excluded.created_at,
     kept_until = excluded.kept_until, indexed = excluded.indexed, tags = excluded.tags,
-    data = excluded.data, generation = excluded.generation"""
+    data = excluded.data, principal = excluded.principal, generation = excluded.generation"""
 
 
 class EntryFile:
@@ -338,5 +341,6 @@ def row_of(entry: Entry) -> Row:
         entry.vector is not None,
         as_json(entry.tags),
         encode(entry),
+        entry.principal,
         entry.generation,
     )

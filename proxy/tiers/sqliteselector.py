@@ -14,6 +14,7 @@ MEANT: Final = """(:tenant IS NULL OR tenant = :tenant)
     AND (:scope IS NULL OR scope = :scope)
     AND (:model IS NULL OR model = :model)
     AND (:namespace IS NULL OR namespace = :namespace)
+    AND (:principal IS NULL OR principal = :principal)
     AND (:older_than IS NULL OR created_at < :older_than)"""
 """A condition on the table `entries`; `values` are its parameters."""
 
@@ -27,6 +28,7 @@ def values(selector: Selector, ids: Sequence[str] | None = None) -> dict[str, ob
         "scope": selector.scope,
         "model": selector.model,
         "namespace": selector.namespace,
+        "principal": selector.principal,
         "older_than": selector.older_than,
     }
 

@@ -27,14 +27,16 @@ def lowered(request: web.Request) -> dict[str, str]:
 
 def caller(headers: Mapping[str, str], config: Config) -> Caller:
     """Who asks. Raises BadRequestError when a header of ours cannot be read."""
+    who = _principal(headers, config)
+    tenant = EVERYBODY if config.cache.tenancy == "shared" else who
+    return Caller(tenant, directives.session(headers), who)
+
+
+def _principal(headers: Mapping[str, str], config: Config) -> str:
     trusted = config.server.trusted_tenant_header
-    if config.cache.tenancy == "shared":
-        tenant = EVERYBODY
-    elif trusted is not None and (name := headers.get(trusted.lower())):
-        tenant = credentials.tenant_named(name, config.cache.tenant_secret)
-    else:
-        tenant = credentials.digest_of(headers, config.cache.tenant_secret)
-    return Caller(tenant, directives.session(headers))
+    if trusted is not None and (name := headers.get(trusted.lower())):
+        return credentials.tenant_named(name, config.cache.tenant_secret)
+    return credentials.digest_of(headers, config.cache.tenant_secret)
 
 
 def keyed(request: web.Request, headers: Mapping[str, str]) -> dict[str, str]:

@@ -45,6 +45,8 @@ MADE = Entry(
     tags=("faq", "b"),
     vector=np.array([0.6, 0.8], np.float32),
     embedder="mini/int8",
+    principal="d" * 32,
+    confirmed=True,
 )
 
 

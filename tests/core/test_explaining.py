@@ -22,8 +22,9 @@ from proxy.core.explaining import (
 )
 from proxy.core.judgement.base import judge, read
 from proxy.core.judgement.guards import ALL
+from proxy.core.judgement.verdict import Verdict
 from proxy.core.lookup import Hit, Miss, Seen
-from proxy.core.model import Caller, Candidate, Directives, Scope, Tier, Verdict
+from proxy.core.model import Caller, Candidate, Directives, Scope, Tier
 from proxy.core.reading import Understood, understand
 from proxy.core.telling import (
     Word,

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from proxy.core.conversation.turns import Turn
+from proxy.core.judgement.verdict import Accept, Doubt, Reject, Verdict
 from proxy.core.lookup import (
     Accepted,
     AskSession,
@@ -20,16 +21,7 @@ from proxy.core.lookup import (
     Verify,
     start,
 )
-from proxy.core.model import (
-    Accept,
-    CacheRequest,
-    Candidate,
-    Doubt,
-    Judged,
-    Reject,
-    Tier,
-    Verdict,
-)
+from proxy.core.model import CacheRequest, Candidate, Judged, Tier
 from tests.core.builders import entry, request
 
 NOW = 1050.0

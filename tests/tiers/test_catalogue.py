@@ -117,7 +117,7 @@ async def test_a_selector_narrows_it(store: Store, clock: FakeClock) -> None:
     """Tenant, namespace, model, tag, scope, id and age, as an invalidation would mean them."""
     other = scope("zeta", "ns", "gpt-5")
     first = entry("q", clock, tags=("a",))
-    second = replace(entry("q", clock, where=other), created_at=clock() - 50)
+    second = replace(entry("q", clock, where=other, principal="ann"), created_at=clock() - 50)
     await store.fill([first, second])
     meant = [
         (Selector("zeta", everything=True), second),
@@ -127,6 +127,7 @@ async def test_a_selector_narrows_it(store: Store, clock: FakeClock) -> None:
         (Selector(ALL_TENANTS, model="gpt-5"), second),
         (Selector(ALL_TENANTS, tags=("a", "b")), first),
         (Selector(ALL_TENANTS, scope=other.id), second),
+        (Selector(ALL_TENANTS, principal="ann"), second),
         (Selector(ALL_TENANTS, ids=(second.id, "unknown")), second),
         (Selector(ALL_TENANTS, older_than=clock() - 10), second),
     ]

@@ -80,7 +80,7 @@ async def test_an_entry_gets_another_vector(opened: Opened, clock: FakeClock) ->
     await fold.catch_up()
     found = await tier.get(made.scope, made.id)
     assert found is not None
-    renewed = replace(found, vector=unit(2), embedder="another")
+    renewed = replace(found, vector=unit(2), embedder="another", confirmed=True)
     clock.now += 5
 
     assert await embedders.replace(renewed)

@@ -419,6 +419,7 @@ def _zoo(clock: FakeClock) -> list[Entry]:
         entry("other namespace", clock, where=scope(namespace="ns")),
         entry("other namespace too", clock, where=scope(namespace="ns"), tags=("b",)),
         entry("old", clock, created_at=clock() - 50, tags=("a",)),
+        entry("of one caller", clock, principal="ann", tags=("b",)),
         entry("of another tenant", clock, where=scope("other"), tags=("a",)),
         entry("of another tenant's namespace", clock, where=scope("other", "ns")),
     ]
@@ -439,6 +440,8 @@ SELECTORS: list[dict[str, Any]] = [
     {"namespace": ""},
     {"older_than": -10.0},
     {"tags": ("b",), "namespace": "ns", "model": "gpt"},
+    {"principal": "ann"},
+    {"principal": "bob"},
 ]
 
 

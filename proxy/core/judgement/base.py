@@ -7,7 +7,7 @@ from typing import Final
 from proxy.core.judgement import reading
 from proxy.core.judgement.guards import ALL, Guard
 from proxy.core.judgement.reading import Reading
-from proxy.core.model import Accept, Doubt, Reject, Verdict
+from proxy.core.judgement.verdict import Accept, Doubt, Reject, Verdict
 
 __all__ = ["Guard", "Reading", "judge", "read"]
 

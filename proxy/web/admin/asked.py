@@ -50,6 +50,9 @@ class Filter(Asked):
     tag: Word | None = None
     """Entries that carry this tag."""
 
+    principal: Tenant | None = None
+    """Made by this caller's credential, whoever shares the answers."""
+
     def selector(self) -> Selector:
         """The same for the tiers."""
         return Selector(
@@ -57,6 +60,7 @@ class Filter(Asked):
             tags=(self.tag,) if self.tag else (),
             model=self.model,
             namespace=self.namespace,
+            principal=self.principal,
             everything=True,
         )
 
@@ -87,6 +91,9 @@ class Invalidation(Asked):
     older_than: Annotated[float, Field(ge=0)] | None = None
     """Stored before this time, seconds since the epoch."""
 
+    principal: Tenant | None = None
+    """Made by this caller's credential, whoever shares the answers."""
+
     like: Annotated[str, Field(min_length=1, max_length=20_000)] | None = None
     """Whose question is indexed and like this text."""
 
@@ -102,7 +109,8 @@ class Invalidation(Asked):
     @property
     def named(self) -> list[str]:
         """The fields that choose."""
-        fields = ("tenant", "ids", "tags", "scope", "model", "namespace", "older_than", "like")
+        what = ("ids", "tags", "scope", "model", "namespace", "older_than", "like")
+        fields = ("tenant", "principal", *what)
         return [name for name in fields if getattr(self, name) is not None]
 
     def selector(self, like: Likeness | None = None) -> Selector:
@@ -120,6 +128,7 @@ class Invalidation(Asked):
             model=self.model,
             namespace=self.namespace,
             older_than=self.older_than,
+            principal=self.principal,
             like=like,
             everything=self.everything or self.named == ["tenant"],
         )

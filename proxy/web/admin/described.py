@@ -177,6 +177,8 @@ def _entry() -> Json:
         "kept_until": NEVER,
         "size": {**COUNT, "description": "Bytes of the answer."},
         "is_indexed": {"type": "boolean", "description": "Another question may find it."},
+        "principal": {**TEXT, "description": "By whose credential the origin was asked."},
+        "confirmed": {"type": "boolean", "description": "Somebody else's answer has agreed."},
     }
     told = closed(fields)
     more = {

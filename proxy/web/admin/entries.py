@@ -50,6 +50,7 @@ class Listing(Filter):
             and self.model in (None, one.model)
             and self.namespace in (None, one.namespace)
             and (self.tag is None or self.tag in one.tags)
+            and self.principal in (None, one.principal)
             and (self.text is None or mentions(one.question, self.text))
         )
 

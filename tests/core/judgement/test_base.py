@@ -4,7 +4,7 @@ import pytest
 
 from proxy.core.judgement.base import judge, read
 from proxy.core.judgement.guards import select
-from proxy.core.model import Accept, Doubt, Reject, Verdict
+from proxy.core.judgement.verdict import Accept, Doubt, Reject, Verdict
 
 
 def test_the_same_question_is_accepted_whatever_the_similarity() -> None:

@@ -168,6 +168,7 @@ function described(one) {
     ["Namespace", namespace(one.namespace)],
     ["Tags", one.tags.join(", ") || "none"],
     ["Tenant", make("span", { class: "id" }, one.tenant)],
+    ["Made by", make("span", { class: "id" }, one.principal || "nobody knows")],
     ["Scope", make("span", { class: "id" }, one.scope)],
     ["Stored", date(one.created_at)],
     ["Fresh until", date(one.expires_at)],
