@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, assert_never
 
+from proxy.core.judgement.base import read
 from proxy.core.judgement.verdict import Reject, Verdict
 from proxy.core.judgement.weighing import weighed
 from proxy.core.lookup import (
@@ -36,6 +37,12 @@ MARKED: Final = "feedback: marked bad"
 
 SETTLING: Final = 0.5
 """Of the time left, how much waits for what is just being written: an index may be long at it."""
+
+READ_AFTER_S: Final = 0.001
+"""Until a question that is being embedded is read for the judge, who finds it read.
+
+By then the model runs, which needs neither the loop nor the interpreter's lock; read at once, the
+question would hold up the model's start. Where a vector is there sooner the judge reads himself."""
 
 Forbids = Callable[[str, str, str], bool]
 """(scope, question, cached question) -> whether this match was called wrong."""
@@ -227,7 +234,11 @@ class Search:
         semantic = self._semantic
         if semantic is None:
             return None
-        return await semantic.embed_stage.ask(lambda: semantic.embedder.embed(text), deadline)
+        reading = asyncio.get_running_loop().call_later(READ_AFTER_S, read, text)
+        try:
+            return await semantic.embed_stage.ask(lambda: semantic.embedder.embed(text), deadline)
+        finally:
+            reading.cancel()
 
     async def _neighbours(
         self, request: CacheRequest, vector: Vector, deadline: Deadline

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.core.freshness import Lifetimes, Rules
+from proxy.core.judgement.base import read
 from proxy.core.lookup import Hit, Miss
 from proxy.core.model import Answer, CacheRequest, Outcome, Result, Tier, Usage
 from proxy.exchange import Exchange
@@ -43,7 +44,7 @@ class Parts:
         self.heard = heard
         self.verifier = FixedVerifier()
         self.shared = SqliteTier(folder / "x.db", clock=clock, on_event=heard.event)
-        embedder = HashEmbedder()
+        embedder = self.embedder = HashEmbedder()
         self.index = FaissTier(
             folder / "index",
             embedder=embedder.id,
@@ -143,6 +144,22 @@ async def test_an_index_that_is_busy_holds_no_lookup_up(tmp_path: Path) -> None:
     assert found.tier is Tier.VECTOR
     await tasks.close()
     await parts.close()
+
+
+async def test_a_question_is_read_while_it_is_embedded(parts: Parts) -> None:
+    """Once its vector is there, the judge need not read it, and reads it no second time."""
+    await parts.keep(CACHED)
+    parts.verifier.probabilities = {CACHED: 0.8}
+    before = read.cache_info().misses
+    parts.embedder.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(parts.look_up("What is paper made of?"))
+        await until(lambda: read.cache_info().misses == before + 1, "the reading")
+        parts.embedder.gate.set()
+    hit, _ = looking.result()
+
+    assert isinstance(hit, Hit)
+    assert read.cache_info().misses <= before + 2  # the cached question may have been read before
 
 
 async def test_the_verifier_confirms_a_neighbour(parts: Parts) -> None:

@@ -91,24 +91,28 @@ def _of_tiers() -> Iterable[Bar]:
         150,
         unit="us",
     )
-    embeds, verifies, bare, verified = (
+
+
+def _of_semantic() -> Iterable[Bar]:
+    embeds, verifies, bare, verified, embeds_paced, both_paced = (
         (semantic.NAME, name, "p50_us")
-        for name in (semantic.EMBEDS, semantic.VERIFIES, semantic.BARE, semantic.VERIFIED)
+        for name in (
+            semantic.EMBEDS,
+            semantic.VERIFIES,
+            semantic.BARE,
+            semantic.VERIFIED,
+            semantic.EMBEDS_PACED,
+            semantic.BOTH_PACED,
+        )
     )
-    yield Bar(
-        "semantic hit by similarity: p50 above the embedding alone",
-        [bare, embeds],
-        lambda ours, model: ours - model,
-        500,
-        unit="us",
-    )
-    yield Bar(
-        "semantic hit with the verifier: p50 above both models alone",
-        [verified, embeds, verifies],
-        lambda ours, model, judge: ours - model - judge,
-        500,
-        unit="us",
-    )
+    by_similarity, by_verifier = "semantic hit by similarity", "semantic hit with the verifier"
+    for what, of in (
+        (f"{by_similarity}: p50 above the embedding alone", [bare, embeds]),
+        (f"{by_similarity}: p50 above the embedding at its pace", [bare, embeds_paced]),
+        (f"{by_verifier}: p50 above both models alone", [verified, embeds, verifies]),
+        (f"{by_verifier}: p50 above both models at its pace", [verified, both_paced]),
+    ):
+        yield Bar(what, of, lambda ours, *models: ours - sum(models), 500, unit="us")
 
 
 def _of_misses() -> Iterable[Bar]:
@@ -182,7 +186,15 @@ def _of_peers() -> Iterable[Bar]:
 
 def all_bars() -> list[Bar]:
     """In the order of their paths."""
-    parts = (_of_hits, _of_tiers, _of_misses, _of_streams, _of_the_process, _of_peers)
+    parts = (
+        _of_hits,
+        _of_tiers,
+        _of_semantic,
+        _of_misses,
+        _of_streams,
+        _of_the_process,
+        _of_peers,
+    )
     return [bar for part in parts for bar in part()]
 
 

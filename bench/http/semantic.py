@@ -20,8 +20,8 @@ from tests.support.waiting import until_sync
 NAME = "semantic hit, one at a time"
 EMBEDS = "embedding alone"
 VERIFIES = "verifier alone"
-EMBEDS_APART = "embedding alone, 3 ms apart"
-VERIFIES_APART = "verifier alone, 3 ms apart"
+EMBEDS_PACED = "embedding alone, at a request's pace"
+BOTH_PACED = "both models alone, at a request's pace"
 BARE = "Reprise, similarity alone"
 VERIFIED = "Reprise, with the verifier"
 
@@ -43,10 +43,10 @@ LANDS = (
 A_ROUND = 80
 """Questions of a round; each is asked once, so that no memory of vectors or verdicts helps."""
 
-APART_S = 0.003
-"""About as far apart as runs are that each belong to a request: long enough to fall asleep, and for
-a core's cache to fill with other things. Run straight after one another, a model finds its weights
-there."""
+PACE_S = 0.0015
+"""About what a request takes besides its models: so long they rest from one request to the next,
+their thread asleep, while a core's cache fills with other things. Run straight after one another, a
+model finds its weights there; run in turn, two models turn each other out."""
 
 SEMANTIC = {"vector", "semantic"}
 """How a hit on other words is named."""
@@ -116,11 +116,14 @@ def _rounds(bench: Bench, targets: Sequence[Target], pairs: Sequence[tuple[str, 
     def verifies(pair: tuple[str, str]) -> object:
         return verifier.probability(*pair)
 
+    def both(pair: tuple[str, str]) -> object:
+        return embeds(pair), verifies(pair)
+
     alone = {
         EMBEDS: (embeds, 0.0),
-        EMBEDS_APART: (embeds, APART_S),
+        EMBEDS_PACED: (embeds, PACE_S),
         VERIFIES: (verifies, 0.0),
-        VERIFIES_APART: (verifies, APART_S),
+        BOTH_PACED: (both, PACE_S),
     }
     found: dict[str, list[dict[str, float]]] = {}
     troubles: dict[str, str] = {}

@@ -11,6 +11,7 @@ Rules of the file:
 """
 
 import asyncio
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -86,7 +87,7 @@ class Model:
             raise TierError(f"{self._card.name}: gave {found.dtype} of shape {found.shape}")
         vector: Vector = found[0]
         # Written so that a NaN fails it too.
-        if not abs(float(np.linalg.norm(vector)) - 1) < TOLERANCE:
+        if not abs(math.sqrt(np.dot(vector, vector)) - 1) < TOLERANCE:
             raise TierError(f"{self._card.name}: gave a vector that is not of unit length")
         vector.flags.writeable = False
         return vector

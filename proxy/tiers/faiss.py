@@ -12,6 +12,7 @@ position, and to apply a change twice is to apply it once.
 """
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -157,7 +158,7 @@ class FaissTier:
             TierError: The vector is of another dimension, or the tier is not started.
         """
         self._refuse_misfit(vector)
-        if self._readers is not None and (k < 1 or not np.isfinite(vector).all()):
+        if self._readers is not None and (k < 1 or not math.isfinite(np.dot(vector, vector))):
             return ()
         held = self._index.scope(scope)
         is_small = held is None or (

@@ -53,6 +53,8 @@ def signs_of(codes: Codes) -> Codes:
 class Rows:
     """The columns. Changed by one thread; `rank` and `block` need that it rests meanwhile.
 
+    One `rank` at a time: what compares is made once, as making it costs as much as comparing.
+
     Args:
         dimension: Length of a vector.
         chunk_bytes: Most bytes of a chunk of vectors.
@@ -60,6 +62,9 @@ class Rows:
 
     def __init__(self, dimension: int, chunk_bytes: int) -> None:
         self._dimension = dimension
+        self._comparing = faiss.IndexScalarQuantizer(
+            dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+        )
         most = max(1, chunk_bytes // (2 * dimension))
         self._shift = most.bit_length() - 1
         self._mask = (1 << self._shift) - 1
@@ -114,9 +119,7 @@ class Rows:
         slots = slots[self._kept[slots] > now]
         if not len(slots):
             return []
-        index = faiss.IndexScalarQuantizer(
-            self._dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-        )
+        index = self._comparing
         query = np.ascontiguousarray(vector, np.float32)[np.newaxis]
         best: list[tuple[float, int]] = []
         for first in range(0, len(slots), RANKED):

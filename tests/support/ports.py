@@ -83,7 +83,10 @@ class Heard:
 
 
 class HashEmbedder:
-    """An embedder whose vectors depend on the text alone; it can be told to fail."""
+    """An embedder whose vectors depend on the text alone.
+
+    It can be told to fail, and waits at its gate.
+    """
 
     id = "hash/8"
     dimension = 8
@@ -91,6 +94,8 @@ class HashEmbedder:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.fails = False
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def start(self) -> None:
         """It is always there, unless it was told to fail."""
@@ -104,6 +109,7 @@ class HashEmbedder:
         """A unit vector; none for an empty text."""
         self.texts.append(text)
         await self.start()
+        await self.gate.wait()
         if not text:
             return None
         seed = int.from_bytes(text.casefold().encode()[:8].ljust(8), "big")
