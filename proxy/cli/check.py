@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from proxy.config import Config
 
 
+IN_CLEAR = (
+    "note: cache.encryption.keys seals what is stored from now on. What is there in clear is not "
+    "read any more, and removed at the next start, within cache.shared.expire_every_s."
+)
+
+
 def check(
     config: ConfigFile = None,
     *,
@@ -26,10 +32,13 @@ def check(
 ) -> None:
     """Check the configuration, and print what holds with its secrets hidden.
 
-    Nothing is opened or connected, unless asked for. Problems go to stderr, one a line, with exit
-    code 2; a server that does not answer is exit code 1.
+    What it means for entries that are there is said on stderr. Nothing is opened or connected,
+    unless asked for. Problems go to stderr, one a line, with exit code 2; a server that does not
+    answer is exit code 1.
     """
     found = load_or_exit(config)
+    if found.cache.encryption.keys:
+        typer.echo(IN_CLEAR, err=True)
     if connect:
         _connect(found)
     from proxy.config import effective, effective_yaml  # noqa: PLC0415 - pydantic is slow to import

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
+from proxy.config.encryption import Encryption
 from proxy.config.freshness import ScheduledPurge, TagRule, Ttl, check
 from proxy.config.judgement import Judgement
 from proxy.config.section import AtStart, SecretUrl, Section
@@ -157,6 +158,9 @@ class Cache(Section):
     shared: AtStart[SharedTier] = SharedTier()
     """Every entry, durable."""
 
+    encryption: AtStart[Encryption] = Encryption()
+    """What is stored sealed, so that who reads the store learns nothing from it."""
+
     vector: VectorTier = VectorTier()
     """Questions that mean the same."""
 
@@ -186,6 +190,25 @@ class Cache(Section):
     @model_validator(mode="after")
     def _rules_do_something(self) -> "Cache":
         check(self.tags, self.purges)
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_in_clear_beside_it(self) -> "Cache":
+        """What cannot be sealed is not kept at all where the rest is."""
+        if not self.encryption.keys:
+            return self
+        if self.vector.backend == "redis":
+            raise PydanticCustomError(
+                "vectors_in_clear",
+                "redis excludes cache.encryption.keys: Redis would hold questions in clear",
+                {"at": ("vector", "backend")},
+            )
+        if self.judgement.llm.verdicts_file is not None:
+            raise PydanticCustomError(
+                "verdicts_in_clear",
+                "excludes cache.encryption.keys: it holds questions in clear",
+                {"at": ("judgement", "llm", "verdicts_file")},
+            )
         return self
 
     @model_validator(mode="after")

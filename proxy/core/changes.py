@@ -95,6 +95,11 @@ class Selector:
         """Whether it means a whole namespace, of one tenant or of all."""
         return self.namespace is not None and not self._narrows
 
+    @property
+    def is_tenant(self) -> bool:
+        """Whether it means all of a tenant, or of all tenants."""
+        return self.namespace is None and not self._narrows
+
     def overtakes(self, call: Traits) -> bool:
         """Whether the answer that this call brings is meant: what is not known of it yet may be."""
         return self._matches(call) and (

@@ -9,6 +9,7 @@ from typing import Literal
 
 from proxy.config import Config
 from proxy.core.changes import ALL_TENANTS, Selector
+from proxy.parts import sealing
 from proxy.ports import Embedder, Index, Observer, SharedTier
 
 Backend = Literal["faiss", "redis"]
@@ -36,6 +37,7 @@ def build(config: Config, embedder: Embedder, shared: SharedTier, observer: Obse
         exact_up_to=vector.exact_up_to,
         clock=time.time,
         on_event=observer.event,
+        ring=sealing.keyring(config),
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from proxy.announcing import MISSED
 from proxy.backlog import Backlog
 from proxy.config import Config
+from proxy.parts import sealing
 from proxy.ports import (
     Archive,
     Catalogue,
@@ -108,6 +109,7 @@ def _sqlite(path: Path, config: Config, observer: Observer) -> _Made:
         clock=time.time,
         on_event=observer.event,
         log_records=config.cache.shared.max_log_records,
+        codec=sealing.codec(config),
     )
     silent_s = MISSED * config.cache.shared.announce_every_s
     watch = SqliteLogWatch(tier, clock=time.time, silent_s=silent_s)
@@ -129,20 +131,23 @@ def _redis(config: Config, observer: Observer) -> _Made:
     from proxy.tiers.redisleases import RedisLeases  # noqa: PLC0415 - the same
     from proxy.tiers.redisnews import RedisLogWatch, RedisNews  # noqa: PLC0415 - the same
     from proxy.tiers.redispresence import RedisPresence  # noqa: PLC0415 - the same
+    from proxy.tiers.redissealing import RedisSealing  # noqa: PLC0415 - the same
 
     link = reaching.link(chosen, chosen.url, chosen.tls)
     news = RedisNews(link, prefix=chosen.key_prefix, observer=observer)
+    sealed = RedisSealing(link, chosen.key_prefix, sealing.codec(config))
     tier = RedisTier(
         link,
         prefix=chosen.key_prefix,
         clock=time.time,
         on_event=observer.event,
         log_records=chosen.max_log_records,
+        sealing=sealed,
     )
     leases = RedisLeases(tier, link, news, prefix=chosen.key_prefix)
-    catalogue = RedisCatalogue(link, prefix=chosen.key_prefix, clock=time.time)
+    catalogue = RedisCatalogue(link, prefix=chosen.key_prefix, clock=time.time, sealing=sealed)
     presence = RedisPresence(link, prefix=chosen.key_prefix, clock=time.time)
-    archive = RedisArchive(tier, link, prefix=chosen.key_prefix, clock=time.time)
+    archive = RedisArchive(tier, link, prefix=chosen.key_prefix, clock=time.time, sealing=sealed)
     embedders = RedisEmbedders(tier, link, prefix=chosen.key_prefix, clock=time.time)
     watch = RedisLogWatch(news)
     return _Made(tier, tier, leases, watch, catalogue, archive, presence, embedders, link)

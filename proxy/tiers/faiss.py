@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import faiss
 import numpy as np
@@ -32,6 +32,9 @@ from proxy.threads import Threads
 from proxy.tiers import OnEvent, snapshot
 from proxy.tiers.faissindex import Counts, Index
 from proxy.tiers.faissscope import PER_NEIGHBOUR, SHORTLIST, shortlist
+
+if TYPE_CHECKING:
+    from proxy.tiers.keyring import Keyring
 
 T = TypeVar("T")
 
@@ -76,6 +79,7 @@ class FaissTier:
         clock: The time now.
         on_event: Hears `snapshot_refused` with the reason, `index_full` the first time, and
             `index_following` every `PROGRESS_S` of a long log, then `index_followed`.
+        ring: Seals the snapshot; None leaves it in clear.
     """
 
     def __init__(
@@ -88,8 +92,10 @@ class FaissTier:
         exact_up_to: int = 4000,
         clock: Clock,
         on_event: OnEvent,
+        ring: "Keyring | None" = None,
     ) -> None:
         self._path = path
+        self._ring = ring
         self._embedder = embedder
         self._dimension = dimension
         self._max_entries = max(1, max_entries)
@@ -295,6 +301,7 @@ class FaissTier:
                 dimension=self._dimension,
                 position=position,
                 blocks=self._blocks(writer, index),
+                ring=self._ring,
             )
         except OSError as error:
             raise TierError(f"faiss: the snapshot cannot be written: {error}") from error
@@ -319,13 +326,15 @@ class FaissTier:
             return None
         try:
             position, blocks = snapshot.read(
-                self._path, embedder=self._embedder, dimension=self._dimension
+                self._path, embedder=self._embedder, dimension=self._dimension, ring=self._ring
             )
             self._index.fill(blocks, self._clock())
         except FileNotFoundError:
             return None
-        except (snapshot.SnapshotError, OSError) as error:
+        except (TierError, OSError) as error:
             self._forget()
+            if self._ring is not None:  # it may be in clear
+                self._path.unlink(missing_ok=True)
             return str(error)
         self._position = position
         return None

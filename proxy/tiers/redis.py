@@ -11,15 +11,15 @@ has the names::
     <prefix>:{0}:log       stream: the change log
     <prefix>:{0}:purges    hash: the number of each namespace's last purge
     <prefix>:{0}:l:<id>    hash: who may ask the origin for it
+    <prefix>:{0}:salts     hash: what sealed entries are read with, by tenant
 
-A cluster has them sixteen times, `{0}` to `{15}`. Whoever adds to a log publishes
-`<its own name> <id>` on `<prefix>:log`.
+A cluster has them sixteen times, `{0}` to `{15}`, but for the salts. Whoever adds to a log
+publishes `<its own name> <id>` on `<prefix>:log`.
 
 The server must not evict keys that have no lifetime (`noeviction` or a `volatile-` policy): indexes
 and log have none. What a crash of the server costs is its own persistence's business.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -29,12 +29,15 @@ import orjson
 from proxy.core.changes import Changes, Selector
 from proxy.core.model import Entry, Lease
 from proxy.ports import UNTOLD, Clock
-from proxy.tiers import OnEvent, selectors
-from proxy.tiers.codec import INLINE, CodecError, decode, encode
+from proxy.tiers import OnEvent
+from proxy.tiers.codec import CodecError
 from proxy.tiers.redislink import Group, Groups, RedisLink, mapped
 from proxy.tiers.redislog import RedisLog
 from proxy.tiers.redispurges import Purges, RedisPurges, described
-from proxy.tiers.redisscripts import EXPIRE, FORGET, PURGE, PUT
+from proxy.tiers.redisscripts import CLEAR, EXPIRE, FORGET, PURGE, PUT
+from proxy.tiers.redissealing import RedisSealing
+from proxy.tiers.sealed import MAGIC
+from proxy.tiers.selectors import ANYTHING
 
 PAGE: Final = 256
 """Entries a script removes: the server does nothing else meanwhile."""
@@ -53,6 +56,7 @@ class RedisTier:
         on_event: Hears `entry_unreadable`.
         log_records: Change log records kept, in equal parts by all groups; a reader further behind
             starts anew.
+        sealing: From entries to bytes and back; None stores them in clear.
     """
 
     def __init__(
@@ -63,15 +67,18 @@ class RedisTier:
         clock: Clock,
         on_event: OnEvent,
         log_records: int = 100_000,
+        sealing: RedisSealing | None = None,
     ) -> None:
         self._link = link
+        self._sealing = sealing or RedisSealing(link, prefix)
+        self._may_be_in_clear = self._sealing.codec.ring is not None
         self._clock = clock
         self._on_event = on_event
         self._log_records = max(2, -(-log_records // link.groups))
         self._groups = Groups(prefix, link.groups)
         self._told = (link.name, self._groups.log_channel)
-        self._log = RedisLog(link, self._groups, self._decode)
-        self._purges = RedisPurges(link, self._groups, self._told)
+        self._log = RedisLog(link, self._groups, self._decode, self._sealing.codec)
+        self._purges = RedisPurges(link, self._groups, self._told, self._sealing.codec)
 
     async def start(self) -> None:
         """Connect, or prove that Redis answers. Raises TierError when it does not."""
@@ -114,8 +121,7 @@ class RedisTier:
         return await self._put(entry, None, "same")
 
     async def _put(self, entry: Entry, lease: Lease | None, condition: str = "") -> bool:
-        is_small = entry.answer.size <= INLINE
-        data = encode(entry) if is_small else await asyncio.to_thread(encode, entry)
+        data = await self._sealing.encoded(entry)
         expiry = entry.kept_until * 1000
         group, about = self._groups.of(entry.id), _about(entry)
         is_stored = await self._link.run(
@@ -146,6 +152,7 @@ class RedisTier:
         """Delete and log what the selector means; an entry refreshed under it stays."""
         purged: dict[str, None] = {}  # a scan may show an entry twice
         if not dry_run:
+            await self._sealing.forget(selector)
             await self._tell(selector)
         for group in self._groups if selector.like is None else ():
             purges = await self._purges.of(group)
@@ -170,7 +177,7 @@ class RedisTier:
         [log, *_] = [group.log for group in self._groups]
         ids = selector.ids
         for at in range(0, max(1, len(ids)), PAGE):
-            told = selectors.written(replace(selector, ids=ids[at : at + PAGE]))
+            told = self._sealing.codec.written(replace(selector, ids=ids[at : at + PAGE]))
             await self._link.run(FORGET, [log], *self._told, told)
 
     @property
@@ -213,12 +220,29 @@ class RedisTier:
                 keys = [*_indexes(group), *_entries(group, ids)]
                 expired += int(await self._link.run(EXPIRE, keys, *self._told, now, *ids))
             expired += await self._purges.sweep(group, _indexes(group), now)
+            if self._may_be_in_clear:
+                expired += await self._remove_clear(group)
             await self._link.ask(group.log, "XTRIM", group.log, "MAXLEN", self._log_records)
+        self._may_be_in_clear = False
         return expired
+
+    async def _remove_clear(self, group: Group) -> int:
+        """Remove what was stored before there was a key ring; done once, from the start.
+
+        Nobody is answered with it, and it may not stay where it can be read.
+        """
+        removed = 0
+        async for page in self._pages(group, ANYTHING):
+            for at in range(0, len(page), PAGE):
+                ids = [entry_id for entry_id, _ in page[at : at + PAGE]]
+                keys = [*_indexes(group), *_entries(group, ids)]
+                removed += int(await self._link.run(CLEAR, keys, *self._told, MAGIC, *ids))
+        return removed
 
     async def changes(self, after: str | None, limit: int) -> Changes:
         """The log after a position, at most `limit` records or entries at once."""
         changes = await self._log.changes(after, max(1, limit))
+        self._sealing.heard(changes)
         await self._purges.learn()
         return changes
 
@@ -227,13 +251,9 @@ class RedisTier:
         if data is None:
             return None
         try:
-            is_small = len(data) <= INLINE
-            entry = decode(data) if is_small else await asyncio.to_thread(decode, data)
+            entry = await self._sealing.decoded(key, data)
         except CodecError as error:
             self._on_event("entry_unreadable", tier="redis", reason=str(error))
-            return None
-        if entry.id != key:
-            self._on_event("entry_unreadable", tier="redis", reason="entry is another's")
             return None
         return entry if entry.kept_until > self._clock() else None
 

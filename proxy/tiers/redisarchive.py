@@ -6,7 +6,7 @@ those that follow. However many there are, no more than twice as many are held.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import groupby, islice
 from typing import Final
@@ -14,11 +14,13 @@ from typing import Final
 from proxy.core.changes import Selector
 from proxy.core.model import Entry
 from proxy.ports import Clock
-from proxy.tiers.codec import CodecError, decode
+from proxy.tiers.codec import CodecError
+from proxy.tiers.entrycodec import EntryCodec
 from proxy.tiers.redis import RedisTier, is_meant
 from proxy.tiers.rediscluster import together
 from proxy.tiers.redislink import Groups, RedisLink, mapped
 from proxy.tiers.redispurges import RedisPurges
+from proxy.tiers.redissealing import RedisSealing
 
 SORTED: Final = 200_000
 """Ids of one scan, about 20 MB."""
@@ -42,6 +44,7 @@ class RedisArchive:
         prefix: Begins every key.
         clock: The time now.
         most: Ids of one scan.
+        sealing: As the tier's.
     """
 
     def __init__(
@@ -52,12 +55,15 @@ class RedisArchive:
         prefix: str,
         clock: Clock,
         most: int = SORTED,
+        sealing: RedisSealing | None = None,
     ) -> None:
         self._tier = tier
         self._link = link
         self._clock = clock
         self._groups = Groups(prefix, link.groups)
-        self._purges = RedisPurges(link, self._groups, (link.name, self._groups.log_channel))
+        self._sealing = sealing or RedisSealing(link, prefix)
+        told = link.name, self._groups.log_channel
+        self._purges = RedisPurges(link, self._groups, told, self._sealing.codec)
         self._most = most
 
     async def pages(self, selector: Selector) -> AsyncGenerator[Sequence[Entry]]:
@@ -101,7 +107,10 @@ class RedisArchive:
         names = [(entry_id.decode(), self._groups.of(entry_id.decode())) for entry_id in ids]
         asked = [(group.entry(key), "GET", group.entry(key)) for key, group in names]
         found = await self._link.ask_each("get", asked)
-        return await asyncio.to_thread(_decoded, ids, found, self._clock())
+        salts = await self._sealing.salts_for(found)
+        return await asyncio.to_thread(
+            _decoded, self._sealing.codec, salts, ids, found, self._clock()
+        )
 
     async def restore(self, entries: Sequence[Entry]) -> Sequence[bool]:
         """Store and log those that nothing as new outdoes. What failed may be stored or not."""
@@ -154,14 +163,22 @@ class _First:
         return islice((one for one, _ in groupby(merge(*self._runs))), self._most)
 
 
-def _decoded(ids: Sequence[bytes], found: Sequence[bytes | None], now: float) -> list[Entry]:
+def _decoded(
+    codec: EntryCodec,
+    salts: Mapping[str | None, bytes],
+    ids: Sequence[bytes],
+    found: Sequence[bytes | None],
+    now: float,
+) -> list[Entry]:
     """Some take a millisecond."""
     entries = []
     for entry_id, data in zip(ids, found, strict=True):
+        if data is None:
+            continue
         try:
-            entry = None if data is None else decode(data)
+            entry = codec.decode(entry_id.decode(), data, salts.get(codec.owner_of(data)))
         except CodecError:
             continue
-        if entry is not None and entry.id.encode() == entry_id and entry.kept_until > now:
+        if entry.kept_until > now:
             entries.append(entry)
     return entries

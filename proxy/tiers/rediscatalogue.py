@@ -7,18 +7,20 @@ twice.
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from proxy.core.cataloguing import Description, Page, described, mentions
 from proxy.core.changes import Selector
 from proxy.ports import Clock
-from proxy.tiers.codec import CodecError, decode, question_of
+from proxy.tiers.codec import CodecError
+from proxy.tiers.entrycodec import EntryCodec
 from proxy.tiers.redis import is_meant
 from proxy.tiers.redislink import Group, Groups, RedisLink, mapped
 from proxy.tiers.redispurges import Purges, RedisPurges
 from proxy.tiers.redisscripts import PAGE
+from proxy.tiers.redissealing import RedisSealing
 
 SCAN: Final = 500
 """Descriptions that a script looks up: the server does nothing else meanwhile."""
@@ -34,6 +36,9 @@ LOOKS_INSIDE: Final = 10
 
 Row = tuple[bytes, bytes, bytes]
 """Of an entry: id, `kept_until`, and what a selector asks about it."""
+
+Found = tuple[str, bytes | None]
+"""An id, and the entry's bytes if it is there."""
 
 _CURSOR: Final = re.compile(r"(\d{1,3}):(inf|[0-9.e+]{1,30}|):(.{0,512})", re.DOTALL)
 
@@ -57,15 +62,25 @@ class RedisCatalogue:
         link: The way to Redis; started and closed with the tier.
         prefix: Begins every key.
         clock: The time now.
+        sealing: As the tier's.
     """
 
-    def __init__(self, link: RedisLink, *, prefix: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        link: RedisLink,
+        *,
+        prefix: str,
+        clock: Clock,
+        sealing: RedisSealing | None = None,
+    ) -> None:
         self._link = link
         self._clock = clock
         self._groups = tuple(Groups(prefix, link.groups))
         groups = Groups(prefix, link.groups)
         self._group_of = groups.of
-        self._purges = RedisPurges(link, groups, (link.name, groups.log_channel))
+        self._sealing = sealing or RedisSealing(link, prefix)
+        told = link.name, groups.log_channel
+        self._purges = RedisPurges(link, groups, told, self._sealing.codec)
 
     async def page(
         self, selector: Selector, cursor: str | None, limit: int, *, text: str | None = None
@@ -119,8 +134,7 @@ class RedisCatalogue:
             ids = [row[0].decode() for row in rows[looked : looked + most]]
             keys = [group.entry(entry_id) for entry_id in ids]
             data = await self._link.ask(keys[0], "MGET", *keys)
-            # In a thread, since some take a millisecond.
-            read = await asyncio.to_thread(_read, data, self._clock(), text)
+            read = await self._read(list(zip(ids, data, strict=True)), text)
             taken = read[: limit - len(found)]
             found += taken
             looked += len(ids) if len(taken) == len(read) else ids.index(taken[-1].id) + 1
@@ -130,8 +144,16 @@ class RedisCatalogue:
         """What is said of one entry; None when it is not there."""
         group = self._group_of(entry_id)
         found = await self._purges.read(group, entry_id)
-        items = _read([found and found[0]], self._clock())
+        items = await self._read([(entry_id, found and found[0])])
         return items[0] if items else None
+
+    async def _read(self, found: Sequence[Found], text: str | None = None) -> list[Description]:
+        """Those that are there, whole, still kept, and have the text in their question."""
+        salts = await self._sealing.salts_for(data for _, data in found)
+        # In a thread, since some take a millisecond.
+        return await asyncio.to_thread(
+            _read, self._sealing.codec, salts, found, self._clock(), text
+        )
 
     async def count(self) -> int:
         """How many entries there are, with those past their time or purged and not yet removed."""
@@ -149,16 +171,24 @@ def _is_meant(selector: Selector, purges: Purges, row: Row) -> bool:
         return bool(about) and is_meant(selector, purges, entry_id, about)
 
 
-def _read(found: Sequence[bytes | None], now: float, text: str | None = None) -> list[Description]:
-    """Those that are there, whole, still kept, and have the text in their question."""
+def _read(
+    codec: EntryCodec,
+    salts: Mapping[str | None, bytes],
+    found: Sequence[Found],
+    now: float,
+    text: str | None,
+) -> list[Description]:
     items = []
-    for data in found:
-        if data is not None and text is not None and not mentions(question_of(data), text):
+    for entry_id, data in found:
+        if data is None:
+            continue
+        salt = salts.get(codec.owner_of(data))
+        if text is not None and not mentions(codec.question_of(entry_id, data, salt), text):
             continue
         try:
-            entry = None if data is None else decode(data)
+            entry = codec.decode(entry_id, data, salt)
         except CodecError:
             continue
-        if entry is not None and entry.kept_until > now:
+        if entry.kept_until > now:
             items.append(described(entry))
     return items

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from proxy.core.changes import Added, Change, Changes, Forgotten, Removed
 from proxy.core.model import Entry
-from proxy.tiers import selectors
+from proxy.tiers.entrycodec import EntryCodec
 from proxy.tiers.rediscluster import together
 from proxy.tiers.redislink import Group, Groups, RedisLink
 from proxy.tiers.redisscripts import HEAD
@@ -55,12 +55,14 @@ class RedisLog:
         link: The way to Redis.
         groups: Whose streams these are.
         decode: Reads an entry.
+        codec: Reads what is forgotten.
     """
 
-    def __init__(self, link: RedisLink, groups: Groups, decode: Decode) -> None:
+    def __init__(self, link: RedisLink, groups: Groups, decode: Decode, codec: EntryCodec) -> None:
         self._link = link
         self._groups = groups
         self._decode = decode
+        self._codec = codec
 
     async def changes(self, after: str | None, limit: int) -> Changes:
         """The log after a position, at most `limit` records or entries at once.
@@ -141,7 +143,7 @@ class RedisLog:
         if fields[b"op"] == b"-":
             return Removed(fields[b"id"].decode())
         if fields[b"op"] == b"f":
-            return Forgotten(selectors.read(fields[b"selector"]))
+            return Forgotten(self._codec.read(fields[b"selector"]))
         # None: the log's first record; or an entry that is gone, as told further on.
         return added.get(fields.get(b"id", b""))
 

@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 
 from proxy.core.changes import ALL_TENANTS, Selector, Traits
-from proxy.tiers import selectors
+from proxy.tiers.entrycodec import EntryCodec
 from proxy.tiers.rediscluster import together
 from proxy.tiers.redislink import Group, Groups, RedisLink, SplitError, mapped
 from proxy.tiers.redisscripts import FORGET, GET, NUMBER, OUTDATED, RENUMBER, SWEEP, SWEPT
@@ -70,12 +70,16 @@ class RedisPurges:
         link: The way to Redis.
         groups: Where it keeps what.
         told: Who says that the log has grown, and on which channel.
+        codec: Writes what the log keeps of a purge.
     """
 
-    def __init__(self, link: RedisLink, groups: Groups, told: tuple[str, str]) -> None:
+    def __init__(
+        self, link: RedisLink, groups: Groups, told: tuple[str, str], codec: EntryCodec
+    ) -> None:
         self._link = link
         self._groups = groups
         self._told = told
+        self._codec = codec
         self.newest = 0
         """The newest that this process knows of; 0 for none."""
 
@@ -114,7 +118,7 @@ class RedisPurges:
         """Forget a namespace, of one tenant or of all. Returns the purge's number."""
         first, *others = self._groups
         field = field_of(tenant, namespace)
-        told = selectors.written(Selector(tenant, namespace=namespace))
+        told = self._codec.written(Selector(tenant, namespace=namespace))
         number = await self._link.run(NUMBER, [first.purges], field)
         await together([self._link.run(RENUMBER, [one.purges], field, number) for one in others])
         await self._link.run(FORGET, [first.log], *self._told, told)

@@ -135,6 +135,24 @@ return removed
 """,
 )
 
+CLEAR: Final = Script(
+    "clear",
+    f"""{_REMOVE}
+-- KEYS: about, kept, vectors, log, then each entry.
+-- ARGV: writer, channel, how sealed bytes begin, then each id. Removes what is not sealed.
+local removed = 0
+for at = 5, #KEYS do
+  local begins = redis.call('GETRANGE', KEYS[at], 0, #ARGV[3] - 1)
+  if begins ~= '' and begins ~= ARGV[3] then
+    remove(ARGV[at - 1], KEYS[at], 'clear')
+    removed = removed + 1
+  end
+end
+if removed > 0 then tell() end
+return removed
+""",
+)
+
 FORGET: Final = Script(
     "forget",
     """

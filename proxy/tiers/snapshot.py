@@ -9,16 +9,18 @@ and scopes, and its lifetimes (float64), ages (int64) and vectors (float16) foll
 that a million entries are read in seconds. A file is written beside its place, synced and moved, so
 a reader meets a whole one or none. Two processes that save to one path at once may spoil it: the
 digest finds out, and an index that starts empty loses nothing. A file of version 1 is refused.
+Where there is a key ring all of it is sealed, as `sealedfile` has it.
 """
 
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,9 @@ import orjson
 
 from proxy import ownfiles
 from proxy.errors import TierError
+
+if TYPE_CHECKING:
+    from proxy.tiers.keyring import Keyring
 
 VERSION: Final = 2
 MAGIC: Final = b"RPIX"
@@ -44,6 +49,14 @@ _PIECE: Final = 1 << 20
 
 class SnapshotError(TierError):
     """This file is not a snapshot that may be used; the message says why."""
+
+
+class Sink(Protocol):
+    """Takes bytes one after another."""
+
+    def write(self, piece: bytes | memoryview, /) -> object:
+        """Some more. Raises OSError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +94,22 @@ class Block:
 
 
 def write(
-    path: Path, *, embedder: str, dimension: int, position: str | None, blocks: Iterable[Block]
+    path: Path,
+    *,
+    embedder: str,
+    dimension: int,
+    position: str | None,
+    blocks: Iterable[Block],
+    ring: "Keyring | None" = None,
 ) -> None:
     """Put a snapshot in place of the one before, readable by this user alone. Raises OSError."""
     beside = path.with_name(f"{path.name}.tmp")
     descriptor = ownfiles.opened(beside, os.O_WRONLY | os.O_TRUNC)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            _write_all(
-                file, {"embedder": embedder, "dimension": dimension, "position": position}, blocks
-            )
+            head = {"embedder": embedder, "dimension": dimension, "position": position}
+            with _sealed(file, ring) as to:
+                _write_all(to, head, blocks)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -100,24 +119,48 @@ def write(
     _sync_directory(path.parent)
 
 
-def read(path: Path, *, embedder: str, dimension: int) -> tuple[str | None, Iterator[Block]]:
+def read(
+    path: Path, *, embedder: str, dimension: int, ring: "Keyring | None" = None
+) -> tuple[str | None, Iterator[Block]]:
     """The position, and the entries block by block; checked whole before it returns.
 
     Raises:
         SnapshotError: It is truncated, damaged, or of another version, embedder or dimension.
+        SealError: With a ring: it is in clear, or sealed with another key.
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
+    with _opened(path, ring) as file:
         _check(file)
         file.seek(len(_PREFIX))
         head = _read_json(file)
         blocks_at = file.tell()
     if (head["embedder"], head["dimension"]) != (embedder, dimension):
         raise SnapshotError(f"of another embedder: {head['embedder']}, {head['dimension']}")
-    return head["position"], _blocks(path, blocks_at, dimension)
+    return head["position"], _blocks(path, ring, blocks_at, dimension)
 
 
-def _write_all(file: BinaryIO, head: dict[str, Any], blocks: Iterable[Block]) -> None:
+@contextmanager
+def _sealed(file: BinaryIO, ring: "Keyring | None") -> Iterator[Sink]:
+    """Where to write what goes into the file."""
+    if ring is None:
+        yield file
+        return
+    from proxy.tiers.sealedfile import SealedWriter  # noqa: PLC0415 - only where there are keys
+
+    writer = SealedWriter(file, ring)
+    yield writer
+    writer.end()
+
+
+def _opened(path: Path, ring: "Keyring | None") -> BinaryIO:
+    if ring is None:
+        return path.open("rb")
+    from proxy.tiers.sealedfile import sealed_reader  # noqa: PLC0415 - the same
+
+    return sealed_reader(path, ring)
+
+
+def _write_all(file: Sink, head: dict[str, Any], blocks: Iterable[Block]) -> None:
     digest = sha256()
     pieces = (piece for block in blocks for piece in _pieces(block))
     for piece in chain[bytes | memoryview]((_PREFIX, *_json(head)), pieces, (END,)):
@@ -170,8 +213,8 @@ def _read_json(file: BinaryIO) -> Any:  # noqa: ANN401 - JSON, whose shape the d
     return orjson.loads(file.read(size))
 
 
-def _blocks(path: Path, at: int, dimension: int) -> Iterator[Block]:
-    with path.open("rb") as file:
+def _blocks(path: Path, ring: "Keyring | None", at: int, dimension: int) -> Iterator[Block]:
+    with _opened(path, ring) as file:
         end = file.seek(0, os.SEEK_END) - len(END) - _DIGEST_BYTES
         file.seek(at)
         while file.tell() < end:

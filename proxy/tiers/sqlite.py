@@ -20,6 +20,7 @@ from proxy.ports import Clock
 from proxy.threads import Threads
 from proxy.tiers import OnEvent
 from proxy.tiers.codec import INLINE
+from proxy.tiers.entrycodec import EntryCodec
 from proxy.tiers.sqlitefile import PAGE, EntryFile, Row, row_of
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ class SqliteTier:
         on_event: Hears `entry_unreadable`.
         log_records: Change log records kept; a reader further behind starts anew.
         busy_timeout_s: Longest wait for another process's transaction.
+        codec: From entries to bytes and back; None stores them in clear.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class SqliteTier:
         on_event: OnEvent,
         log_records: int = 100_000,
         busy_timeout_s: float = 5.0,
+        codec: EntryCodec | None = None,
     ) -> None:
         self._path = path
+        self.codec = codec or EntryCodec()
         self._clock = clock
         self._on_event = on_event
         self._log_records = max(1, log_records)
@@ -98,7 +102,8 @@ class SqliteTier:
             TierError: It could not be written; nor could the others of its transaction.
         """
         is_small = entry.answer.size <= INLINE
-        row = row_of(entry) if is_small else await self._submit(row_of, entry)
+        make = partial(row_of, self.codec, entry)
+        row = make() if is_small else await self._submit(make)
         if self._batch is None:
             self._batch = _Batch([], asyncio.get_running_loop().create_future())
         batch, place = self._batch, len(self._batch.rows)
@@ -166,6 +171,10 @@ class SqliteTier:
         self._newest = max(self._newest, newest)
         return changes
 
+    def rows_of(self, entries: Sequence[Entry]) -> list[Row]:
+        """Some entries, as the file takes them; not for the loop."""
+        return [row_of(self.codec, entry) for entry in entries]
+
     def ask(self, work: Callable[..., T], *args: object) -> "asyncio.Future[T]":
         """Do something with the `EntryFile`, on its thread. Raises TierError when it cannot."""
         return self._submit(self._on_file, work, *args)
@@ -185,7 +194,10 @@ class SqliteTier:
             loop.call_soon_threadsafe(tell)
 
         self._file = EntryFile(
-            self._path, on_unreadable=on_unreadable, busy_timeout_s=self._busy_timeout_s
+            self._path,
+            on_unreadable=on_unreadable,
+            codec=self.codec,
+            busy_timeout_s=self._busy_timeout_s,
         )
 
     def _close(self) -> None:

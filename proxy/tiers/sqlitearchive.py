@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from proxy.core.changes import Selector
 from proxy.core.model import Entry
 from proxy.ports import Clock
-from proxy.tiers.codec import CodecError, decode
+from proxy.tiers.codec import CodecError
 from proxy.tiers.sqlitegenerations import CURRENT
+from proxy.tiers.sqlitesalts import SaltTable
 from proxy.tiers.sqliteselector import MEANT, values
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ class _Stretch:
 class ArchiveTable:
     """The entries, on the file's connection and its thread."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, salts: SaltTable) -> None:
         self._db = database
+        self._salts = salts
 
     def stretch(self, selector: Selector, after: str, now: float) -> _Stretch:
         """What is meant of the entries whose ids follow; one that is damaged is left out."""
@@ -58,8 +60,14 @@ class ArchiveTable:
                 "limit": AT_ONCE,
             },
         ).fetchall()
-        entries = [entry for key, data in found if (entry := _decoded(key, data))]
+        entries = [entry for key, data in found if (entry := self._decoded(key, data))]
         return _Stretch(entries, found[-1][0] if len(found) == AT_ONCE else last)
+
+    def _decoded(self, key: str, data: bytes) -> Entry | None:
+        try:
+            return self._salts.decode(key, data)
+        except CodecError:
+            return None
 
     def is_outdone(self, entry_id: object, created_at: object, now: float) -> bool:
         """Whether an answer that is as new or newer, and not over, is in this entry's place."""
@@ -69,14 +77,6 @@ class ArchiveTable:
             (entry_id, created_at, now),
         ).fetchone()
         return row is not None
-
-
-def _decoded(key: str, data: bytes) -> Entry | None:
-    try:
-        entry = decode(data)
-    except (CodecError, TypeError):  # TypeError: a damaged file may hold a number
-        return None
-    return entry if entry.id == key else None
 
 
 class SqliteArchive:
@@ -102,14 +102,8 @@ class SqliteArchive:
 
     async def restore(self, entries: Sequence[Entry]) -> Sequence[bool]:
         """Store and log those that nothing as new outdoes, in one transaction that is synced."""
-        rows = await asyncio.to_thread(_rows, entries)
+        rows = await asyncio.to_thread(self._tier.rows_of, entries)
         return await self._tier.ask(_restore, rows, self._clock())
-
-
-def _rows(entries: Sequence[Entry]) -> "list[Row]":
-    from proxy.tiers.sqlitefile import row_of  # noqa: PLC0415 - it imports this module
-
-    return [row_of(entry) for entry in entries]
 
 
 def _stretch(file: "EntryFile", selector: Selector, after: str, now: float) -> _Stretch:

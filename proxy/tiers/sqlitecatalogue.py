@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from proxy.core.cataloguing import Description, Page, described, mentions
 from proxy.core.changes import Selector
 from proxy.ports import Clock
-from proxy.tiers.codec import CodecError, decode, question_of
+from proxy.tiers.codec import CodecError
 from proxy.tiers.sqlitegenerations import CURRENT, GenerationTable
+from proxy.tiers.sqlitesalts import SaltTable
 from proxy.tiers.sqliteselector import MEANT, values
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ class _Stretch:
 class EntryTable:
     """The entries, on the file's connection and its thread."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, salts: SaltTable) -> None:
         self._db = database
-        database.create_function("mentions", 2, _mentions, deterministic=True)
+        self._salts = salts
+        database.create_function("mentions", 3, self._mentions)
 
     def stretch(
         self, selector: Selector, row: int, limit: int, now: float, text: str | None = None
@@ -55,7 +57,7 @@ class EntryTable:
         found = self._db.execute(
             f"""SELECT row, id, data FROM entries WHERE row > :after AND row <= :last
                 AND kept_until > :now AND {MEANT} AND {CURRENT}
-                AND (:text IS NULL OR mentions(data, :text)) ORDER BY row LIMIT :limit""",  # noqa: S608 - made of constants
+                AND (:text IS NULL OR mentions(id, data, :text)) ORDER BY row LIMIT :limit""",  # noqa: S608 - made of constants
             {
                 **values(selector, selector.ids or None),
                 "after": row,
@@ -65,7 +67,7 @@ class EntryTable:
                 "text": text,
             },
         ).fetchall()
-        items = [item for _, key, data in found if (item := _description(key, data))]
+        items = [item for _, key, data in found if (item := self._description(key, data))]
         return _Stretch(items, found[-1][0] if len(found) == limit else last)
 
     def find(self, entry_id: str, now: float) -> Description | None:
@@ -74,25 +76,22 @@ class EntryTable:
             f"SELECT data FROM entries WHERE id = ? AND kept_until > ? AND {CURRENT}",  # noqa: S608 - made of constants
             (entry_id, now),
         ).fetchone()
-        return None if row is None else _description(entry_id, row[0])
+        return None if row is None else self._description(entry_id, row[0])
+
+    def _mentions(self, key: str, data: bytes, text: str) -> bool:
+        return mentions(self._salts.question_of(key, data), text)
+
+    def _description(self, key: str, data: bytes) -> Description | None:
+        """None of one that nobody can be answered with."""
+        try:
+            return described(self._salts.decode(key, data))
+        except CodecError:
+            return None
 
     def count(self) -> int:
         """How many there are."""
         (count,) = self._db.execute("SELECT count(*) FROM entries").fetchone()
         return int(count) - GenerationTable(self._db).count()
-
-
-def _mentions(data: bytes, text: str) -> bool:
-    return mentions(question_of(data), text)
-
-
-def _description(key: str, data: bytes) -> Description | None:
-    """None of one that nobody can be answered with."""
-    try:
-        entry = decode(data)
-    except (CodecError, TypeError):  # TypeError: a damaged file may hold a number
-        return None
-    return described(entry) if entry.id == key else None
 
 
 class SqliteCatalogue:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from proxy.core.model import Entry
 from proxy.core.reembedding import Known, Standing, announced, doubted, dumps, loads, standing
 from proxy.ports import Clock
-from proxy.tiers.codec import encode
 from proxy.tiers.sqlitegenerations import CURRENT
+from proxy.tiers.sqlitesalts import SaltTable
 
 if TYPE_CHECKING:
     from proxy.tiers.sqlite import SqliteTier
@@ -27,8 +27,9 @@ _REPLACE: Final = f"""UPDATE entries SET data = ?
 class EmbedderTable:
     """The record of embedders, and the entries, on the file's connection and its thread."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, salts: SaltTable) -> None:
         self._db = database
+        self._salts = salts
 
     def announce(self, embedder: str, now: float, *, has_all: bool) -> Standing:
         """Write down that it is in use, in one transaction."""
@@ -51,13 +52,15 @@ class EmbedderTable:
             raise
         return known
 
-    def replace(self, entry_id: str, created_at: float, data: bytes) -> bool:
+    def replace(self, entry: Entry, data: bytes) -> bool:
         """Other bytes for the very answer that is there, logged in the same transaction."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            is_there = self._db.execute(_REPLACE, (data, entry_id, created_at)).rowcount > 0
+            sealed = self._salts.sealed(data, entry.id, entry.tenant)
+            replaced = self._db.execute(_REPLACE, (sealed, entry.id, entry.created_at))
+            is_there = replaced.rowcount > 0
             if is_there:
-                self._db.execute("INSERT INTO log (id, added) VALUES (?, 1)", (entry_id,))
+                self._db.execute("INSERT INTO log (id, added) VALUES (?, 1)", (entry.id,))
             self._db.execute("COMMIT")
         except BaseException:
             self._roll_back()
@@ -100,9 +103,9 @@ class SqliteEmbedders:
 
     async def replace(self, entry: Entry) -> bool:
         """Give the stored answer this vector; False where that answer is no longer there."""
-        data = await asyncio.to_thread(encode, entry)
+        data = await asyncio.to_thread(self._tier.codec.encode, entry)
 
         def replace(file: "EntryFile") -> bool:
-            return file.embedders.replace(entry.id, entry.created_at, data)
+            return file.embedders.replace(entry, data)
 
         return await self._tier.ask(replace)

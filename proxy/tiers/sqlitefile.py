@@ -23,7 +23,8 @@ from proxy import ownfiles
 from proxy.core.changes import Changes, Selector
 from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
-from proxy.tiers.codec import CodecError, decode, encode
+from proxy.tiers.codec import CodecError
+from proxy.tiers.entrycodec import EntryCodec
 from proxy.tiers.sqlitearchive import ArchiveTable
 from proxy.tiers.sqlitecatalogue import EntryTable
 from proxy.tiers.sqliteembedders import EMBEDDER_SCHEMA, EmbedderTable
@@ -31,11 +32,12 @@ from proxy.tiers.sqlitegenerations import CURRENT, GENERATION_SCHEMA, Generation
 from proxy.tiers.sqliteleases import LEASE_SCHEMA, LeaseTable
 from proxy.tiers.sqlitelog import LogTable
 from proxy.tiers.sqlitepresence import PRESENCE_SCHEMA, ReplicaTable
+from proxy.tiers.sqlitesalts import SALT_SCHEMA, SaltTable
 from proxy.tiers.sqliteselector import MEANT, as_json, values
 
 Row = tuple[Any, ...]
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 PAGE: Final = 256
 """Rows deleted in one transaction: a few milliseconds that a read may have to wait."""
 SCAN: Final = 1000
@@ -54,6 +56,9 @@ _PRAGMAS: Final = (
     "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA journal_size_limit = 67108864",
 )
+
+_WIPE: Final = "PRAGMA secure_delete = ON"
+"""What is deleted is written over: a salt, and what was in clear."""
 
 # `data` is last: a scan then reads a row's first page and not the answer's overflow pages.
 # AUTOINCREMENT: a position must never be given to a second record.
@@ -83,6 +88,7 @@ _MIGRATIONS: Final = {
     4: (*GENERATION_SCHEMA, *_SELECTOR),
     5: EMBEDDER_SCHEMA,
     6: (_PRINCIPAL,),
+    7: SALT_SCHEMA,
 }
 """What makes a file of that version one of the next. A new file begins as `_SCHEMA`, version 3."""
 
@@ -102,6 +108,7 @@ class EntryFile:
     Args:
         path: The file; it and its directory are made when missing, for this user alone.
         on_unreadable: Told why, when an entry is skipped because its bytes are not whole.
+        codec: From entries to bytes and back.
         busy_timeout_s: Longest wait for another process's transaction.
 
     Raises:
@@ -110,14 +117,20 @@ class EntryFile:
     """
 
     def __init__(
-        self, path: Path, *, on_unreadable: Callable[[str], None], busy_timeout_s: float
+        self,
+        path: Path,
+        *,
+        on_unreadable: Callable[[str], None],
+        codec: EntryCodec,
+        busy_timeout_s: float,
     ) -> None:
         self._on_unreadable = on_unreadable
+        self._in_clear_after: int | None = 0 if codec.ring is not None else None
         # Made before SQLite does, for its mode; the WAL takes its mode from the file.
         os.close(ownfiles.opened(path, os.O_RDWR))
         self._db = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None)
         try:
-            for pragma in _PRAGMAS:
+            for pragma in _PRAGMAS if codec.ring is None else (*_PRAGMAS, _WIPE):
                 self._db.execute(pragma)
             with _transaction(self._db):  # also proves that the file can be written
                 _prepare(self._db)
@@ -125,11 +138,12 @@ class EntryFile:
             self._db.close()
             raise
         self.leases = LeaseTable(self._db)
-        self.log = LogTable(self._db, self._decode)
+        self.salts = SaltTable(self._db, codec)
+        self.log = LogTable(self._db, self._decode, codec)
         self.generations = GenerationTable(self._db)
-        self.table = EntryTable(self._db)
-        self.archive = ArchiveTable(self._db)
-        self.embedders = EmbedderTable(self._db)
+        self.table = EntryTable(self._db, self.salts)
+        self.archive = ArchiveTable(self._db, self.salts)
+        self.embedders = EmbedderTable(self._db, self.salts)
         self.replicas = ReplicaTable(self._db)
 
     def close(self) -> None:
@@ -146,21 +160,17 @@ class EntryFile:
             (key, scope, now),
         ).fetchone()
         entry = None if row is None else self._decode(key, row[0])
-        if entry is None or entry.scope != scope:
-            return None
+        if entry is None or entry.scope != scope or entry.kept_until <= now:
+            return None  # of a sealed entry no column is believed that says more than it does
         return replace(entry, generation=row[1])
 
     def _decode(self, key: str, data: bytes) -> Entry | None:
         """The entry, or None when it is unreadable or another's; the next put mends it."""
         try:
-            entry = decode(data)
-        except (CodecError, TypeError) as error:  # TypeError: a damaged file may hold a number
+            return self.salts.decode(key, data)
+        except CodecError as error:
             self._on_unreadable(str(error))
             return None
-        if entry.id != key:
-            self._on_unreadable("entry is another's")
-            return None
-        return entry
 
     def news(self, seen: tuple[int, int]) -> tuple[int, int]:
         """A number that changes when another connection has committed, and the log's last record.
@@ -203,9 +213,10 @@ class EntryFile:
     def _put(self, row: Row, lease: Lease | None) -> bool:
         if lease is not None and self.leases.has_passed_on(lease):
             return False
-        entry_id, tenant, namespace, is_indexed, generation = (row[at] for at in (0, 2, 3, 7, -1))
+        *about, data, principal, generation = row
+        entry_id, tenant, namespace, is_indexed = (about[at] for at in (0, 2, 3, 7))
         if generation is None:
-            row = (*row[:-1], self.generations.newest())
+            generation = self.generations.newest()
         elif self.generations.of(tenant, namespace) > generation:
             return False
         if is_indexed:
@@ -213,7 +224,8 @@ class EntryFile:
         elif self._db.execute("SELECT 1 FROM entries WHERE id = ?", (entry_id,)).fetchone():
             # The entry it replaces may be in an index, and is in session tiers.
             self.log.add([entry_id], is_added=False)
-        self._db.execute(_PUT, row)
+        sealed = self.salts.sealed(data, entry_id, tenant)
+        self._db.execute(_PUT, (*about, sealed, principal, generation))
         return True
 
     def _delete(self, rows: Sequence[tuple[int, str]]) -> None:
@@ -221,8 +233,18 @@ class EntryFile:
         self.log.add([entry_id for _, entry_id in rows], is_added=False)
 
     def forget(self, selector: Selector) -> None:
-        """Log that this is forgotten: what is under way, and what waits elsewhere."""
-        self.log.forget(selector)
+        """Log that this is forgotten: what is under way, and what waits elsewhere.
+
+        Of a whole tenant nothing can be read from now on.
+        """
+        if not selector.is_tenant:
+            self.log.forget(selector)
+            return
+        with self._synced(), _transaction(self._db):
+            self.log.forget(selector)
+            had_salt = self.salts.forget(selector.tenant)
+        if had_salt:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def purge_namespace(self, selector: Selector, now: float) -> int:
         """Forget a whole namespace, and log it. Returns the purge's number."""
@@ -274,11 +296,22 @@ class EntryFile:
             rows = self._db.execute(
                 "SELECT row, id FROM entries WHERE kept_until <= ? LIMIT ?", (now, PAGE)
             ).fetchall()
-            rows = rows or self.generations.outdated(PAGE)
+            rows = rows or self.generations.outdated(PAGE) or self._in_clear()
             self._delete(rows)
             if not rows:
                 self.generations.swept(now - REMEMBERED_S)
         return len(rows)
+
+    def _in_clear(self) -> list[tuple[int, str]]:
+        """A page of what was stored before there was a key ring; looked for once, from the start.
+
+        Nobody is answered with it, and it may not stay where it can be read.
+        """
+        if self._in_clear_after is None:
+            return []
+        rows = self.salts.in_clear(self._in_clear_after, PAGE)
+        self._in_clear_after = rows[-1][0] if rows else None
+        return rows
 
     def trim(self, records: int) -> int:
         """Drop a page of the log's oldest records, keeping so many. Returns how many went."""
@@ -328,7 +361,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def row_of(entry: Entry) -> Row:
+def row_of(codec: EntryCodec, entry: Entry) -> Row:
     """What `put` takes. Raises ValueError for a private entry, CodecError for one without bytes."""
     return (
         entry.id,
@@ -340,7 +373,7 @@ def row_of(entry: Entry) -> Row:
         entry.kept_until,
         entry.vector is not None,
         as_json(entry.tags),
-        encode(entry),
+        codec.encode(entry),
         entry.principal,
         entry.generation,
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from proxy.core.changes import Added, Change, Changes, Forgotten, Removed, Selector
 from proxy.core.model import Entry
-from proxy.tiers import selectors
+from proxy.tiers.entrycodec import EntryCodec
 
 Decode = Callable[[str, bytes], Entry | None]
 """From an id and its bytes to the entry; None when it is none to be served."""
@@ -14,9 +14,10 @@ Decode = Callable[[str, bytes], Entry | None]
 class LogTable:
     """The log, on the file's connection and its thread; the file opens the transactions."""
 
-    def __init__(self, database: sqlite3.Connection, decode: Decode) -> None:
+    def __init__(self, database: sqlite3.Connection, decode: Decode, codec: EntryCodec) -> None:
         self._db = database
         self._decode = decode
+        self._codec = codec
 
     def add(self, ids: Sequence[object], *, is_added: bool) -> None:
         """Entries came, or went."""
@@ -28,7 +29,7 @@ class LogTable:
         """Somebody has this forgotten."""
         self._db.execute(
             "INSERT INTO log (id, added, selector) VALUES ('', 0, ?)",
-            (selectors.written(selector),),
+            (self._codec.written(selector),),
         )
 
     def changes(self, after: str | None, limit: int, now: float) -> Changes:
@@ -84,7 +85,7 @@ class LogTable:
         items: list[Change] = []
         for _, _, key, is_added, selector, data in records:
             if selector is not None:
-                items.append(Forgotten(selectors.read(selector)))
+                items.append(Forgotten(self._codec.read(selector)))
             elif not is_added:
                 items.append(Removed(key))
             elif (added := self._added(key, data)) is not None:  # or its removal is further on

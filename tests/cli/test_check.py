@@ -1,5 +1,6 @@
 """`reprise check`, as a person runs it."""
 
+import base64
 import json
 import os
 import subprocess
@@ -55,6 +56,18 @@ def test_secrets_are_hidden() -> None:
         assert ended.returncode == 0
         assert "redis://:**********@cache:6379" in ended.stdout
         assert SECRET not in ended.stdout
+
+
+def test_keys_are_not_for_what_is_there(tmp_path: Path) -> None:
+    """Whoever has what is stored sealed is told what becomes of what is not."""
+    file = tmp_path / "c.yaml"
+    file.write_text("cache: {encryption: {keys: [{id: a, key: '${K}'}]}}")
+    key = base64.b64encode(bytes(32)).decode()
+    ended = run("check", "--config", str(file), K=key)
+
+    assert ended.returncode == 0
+    assert "in clear is not read any more" in ended.stderr
+    assert key not in ended.stdout + ended.stderr
 
 
 def test_problems(tmp_path: Path) -> None:

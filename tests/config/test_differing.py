@@ -31,6 +31,7 @@ OTHERS: Json = {
     "cache.shared.sentinel_password": "secret",
     "cache.shared.client_name": "other",
     "cache.shared.key_prefix": "other",
+    "cache.encryption.keys": [{"id": "k", "key": "A" * 43 + "="}],
     "cache.vector.guards": ["number"],
     "cache.vector.redis.url": "redis://elsewhere/1",
     "cache.vector.redis.key_prefix": "other",

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from proxy.config import Config, load
 from proxy.config.cache import Action
+from proxy.config.encryption import EncryptionKey
 from proxy.config.freshness import ScheduledPurge, TagRule, Ttl, TtlRule
 from proxy.config.section import Section, section_of
 from proxy.config.shared import SharedTier
@@ -64,7 +65,8 @@ def test_default_file_explains_every_key() -> None:
 
 def test_every_key_has_a_docstring() -> None:
     """No key is left for the reader to guess, in the sections that lists and mappings hold too."""
-    sections: tuple[type[Section], ...] = (Config, Price, TtlRule, TagRule, ScheduledPurge)
+    lists = (Price, TtlRule, TagRule, ScheduledPurge, EncryptionKey)
+    sections: tuple[type[Section], ...] = (Config, *lists)
 
     assert [path for model in sections for path, _, text in fields(model) if not text] == []
 

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from proxy.config import Config, effective
 from proxy.config.differing import holds_from_the_start
+from proxy.config.encryption import EncryptionKey
 from proxy.config.freshness import ScheduledPurge, TagRule, TtlRule
 from proxy.config.section import Section, alternatives, section_of
 from proxy.config.telemetry import Price, Rate
@@ -77,6 +78,8 @@ def reference() -> str:
     parts.append(f"## One of `upstreams`\n\n{_table(NamedUpstream, '', 'upstreams')}")
     parts.append(f"## One of `cache.ttl.rules`\n\n{_table(TtlRule, '', 'cache.ttl.rules')}")
     parts.append(f"## One of `cache.tags`\n\n{_table(TagRule, '', 'cache.tags')}")
+    keys = _table(EncryptionKey, "", "cache.encryption.keys")
+    parts.append(f"## One of `cache.encryption.keys`\n\n{keys}")
     parts.append(f"## One of `cache.purges`\n\n{_table(ScheduledPurge, '', 'cache.purges')}")
     parts.append(f"## One of `telemetry.prices`\n\n{_table(Price, '', 'telemetry.prices')}")
     parts.append(f"## One of its `service_tiers`\n\n{_table(Rate, '', 'telemetry.prices')}")
@@ -101,7 +104,11 @@ def effective_values(model: type[Section]) -> dict[str, Any]:
     for name in Config.model_fields:
         if section_of(Config, name) is model:
             return dict(effective(Config())[name])
-    required = {name: "required" for name, key in model.model_fields.items() if key.is_required()}
+    required = {
+        name: (key.examples or ["required"])[0]
+        for name, key in model.model_fields.items()
+        if key.is_required()
+    }
     return model(**required).model_dump(mode="json")
 
 

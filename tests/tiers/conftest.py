@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.tiers.entrycodec import EntryCodec
+from proxy.tiers.keyring import Key, Keyring
 from tests.support.servers import ClusterServers, RedisServer, SentinelServer, ValkeyServer
 from tests.tiers.builders import Events, FakeClock
 
@@ -55,6 +57,20 @@ def cluster_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
 
 REDIS = ("redis", "sentinel", "valkey", "cluster")
 """Kinds of Redis that the contracts hold for."""
+
+
+SEALED = ("sealed sqlite", "sealed redis")
+"""The same for stores whose entries are sealed."""
+
+
+def is_sqlite(kind: str) -> bool:
+    """Whether a store of this kind is a file."""
+    return kind.endswith("sqlite")
+
+
+def codec_for(kind: str) -> EntryCodec:
+    """How a store of this kind has entries."""
+    return EntryCodec(Keyring([Key("k1", b"1" * 32)]) if kind in SEALED else None)
 
 
 def redis_at(request: pytest.FixtureRequest, kind: str) -> str:

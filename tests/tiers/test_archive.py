@@ -15,10 +15,11 @@ from proxy.tiers import redisarchive, sqlitearchive
 from proxy.tiers.redis import RedisTier
 from proxy.tiers.redisarchive import RedisArchive
 from proxy.tiers.redislink import RedisLink
+from proxy.tiers.redissealing import RedisSealing
 from proxy.tiers.sqlite import SqliteTier
 from proxy.tiers.sqlitearchive import SqliteArchive
 from tests.tiers.builders import Events, FakeClock, Fold, entry, scope, unit
-from tests.tiers.conftest import REDIS, redis_at
+from tests.tiers.conftest import REDIS, SEALED, codec_for, is_sqlite, redis_at
 
 ALL = Selector(ALL_TENANTS, everything=True)
 FEW = 30
@@ -43,15 +44,18 @@ class Store:
 
 
 def built(kind: str, request: pytest.FixtureRequest, path: Path, clock: FakeClock) -> Store:
-    if kind == "sqlite":
-        lite = SqliteTier(path / "cache.db", clock=clock, on_event=Events())
+    codec = codec_for(kind)
+    if is_sqlite(kind):
+        lite = SqliteTier(path / "cache.db", clock=clock, on_event=Events(), codec=codec)
         return Store(lite, SqliteArchive(lite, clock=clock))
     link = RedisLink(redis_at(request, kind), timeout_s=20)
-    tier = RedisTier(link, prefix="cache", clock=clock, on_event=Events())
-    return Store(tier, RedisArchive(tier, link, prefix="cache", clock=clock, most=FEW))
+    sealing = RedisSealing(link, "cache", codec)
+    tier = RedisTier(link, prefix="cache", clock=clock, on_event=Events(), sealing=sealing)
+    archive = RedisArchive(tier, link, prefix="cache", clock=clock, most=FEW, sealing=sealing)
+    return Store(tier, archive)
 
 
-@pytest.fixture(params=["sqlite", *REDIS])
+@pytest.fixture(params=["sqlite", *REDIS, *SEALED])
 async def store(
     request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
 ) -> AsyncIterator[Store]:

@@ -15,10 +15,11 @@ from proxy.tiers import rediscatalogue, sqlitecatalogue
 from proxy.tiers.redis import RedisTier
 from proxy.tiers.rediscatalogue import RedisCatalogue
 from proxy.tiers.redislink import RedisLink
+from proxy.tiers.redissealing import RedisSealing
 from proxy.tiers.sqlite import SqliteTier
 from proxy.tiers.sqlitecatalogue import SqliteCatalogue
 from tests.tiers.builders import Events, FakeClock, entry, scope
-from tests.tiers.conftest import REDIS, redis_at
+from tests.tiers.conftest import REDIS, SEALED, codec_for, is_sqlite, redis_at
 
 ALL = Selector(ALL_TENANTS, everything=True)
 
@@ -50,15 +51,17 @@ class Store:
 
 
 def built(kind: str, request: pytest.FixtureRequest, path: Path, clock: FakeClock) -> Store:
-    if kind == "sqlite":
-        lite = SqliteTier(path / "cache.db", clock=clock, on_event=Events())
+    codec = codec_for(kind)
+    if is_sqlite(kind):
+        lite = SqliteTier(path / "cache.db", clock=clock, on_event=Events(), codec=codec)
         return Store(lite, SqliteCatalogue(lite, clock=clock))
     link = RedisLink(redis_at(request, kind), timeout_s=20)
-    tier = RedisTier(link, prefix="cache", clock=clock, on_event=Events())
-    return Store(tier, RedisCatalogue(link, prefix="cache", clock=clock))
+    sealing = RedisSealing(link, "cache", codec)
+    tier = RedisTier(link, prefix="cache", clock=clock, on_event=Events(), sealing=sealing)
+    return Store(tier, RedisCatalogue(link, prefix="cache", clock=clock, sealing=sealing))
 
 
-@pytest.fixture(params=["sqlite", *REDIS])
+@pytest.fixture(params=["sqlite", *REDIS, *SEALED])
 async def store(
     request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
 ) -> AsyncIterator[Store]:

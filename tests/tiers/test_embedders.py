@@ -14,27 +14,30 @@ from proxy.ports import Embedders, SharedTier
 from proxy.tiers.redis import RedisTier
 from proxy.tiers.redisembedders import RedisEmbedders
 from proxy.tiers.redislink import RedisLink
+from proxy.tiers.redissealing import RedisSealing
 from proxy.tiers.sqlite import SqliteTier
 from proxy.tiers.sqliteembedders import SqliteEmbedders
 from tests.tiers.builders import Events, FakeClock, Fold, entry, unit
-from tests.tiers.conftest import REDIS, redis_at
+from tests.tiers.conftest import REDIS, SEALED, codec_for, is_sqlite, redis_at
 
 Opened = tuple[SharedTier, Embedders]
 
 
-@pytest.fixture(params=["sqlite", *REDIS])
+@pytest.fixture(params=["sqlite", *REDIS, *SEALED])
 async def opened(
     request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, events: Events
 ) -> AsyncIterator[Opened]:
     """A shared tier, and its embedders."""
     tier: SharedTier
     embedders: Embedders
-    if request.param == "sqlite":
-        tier = sqlite = SqliteTier(tmp_path / "x.db", clock=clock, on_event=events)
+    codec = codec_for(request.param)
+    if is_sqlite(request.param):
+        tier = sqlite = SqliteTier(tmp_path / "x.db", clock=clock, on_event=events, codec=codec)
         embedders = SqliteEmbedders(sqlite, clock=clock)
     else:
         link = RedisLink(redis_at(request, request.param), timeout_s=20)
-        tier = redis = RedisTier(link, prefix="p", clock=clock, on_event=events)
+        sealing = RedisSealing(link, "p", codec)
+        tier = redis = RedisTier(link, prefix="p", clock=clock, on_event=events, sealing=sealing)
         embedders = RedisEmbedders(redis, link, prefix="p", clock=clock)
     await tier.start()
     yield tier, embedders

@@ -18,6 +18,7 @@ from proxy.tiers import snapshot
 from proxy.tiers.faiss import FaissTier
 from proxy.tiers.faissindex import Index
 from proxy.tiers.faissrows import FIRST_ROWS, encode
+from proxy.tiers.keyring import Key, Keyring
 from tests.tiers.builders import DIMENSION, EMBEDDER, Events, FakeClock, unit
 
 
@@ -412,3 +413,58 @@ async def _outcome(work: Coroutine[Any, Any, None]) -> str:
 
 def _edit(path: Path, edit: Callable[[bytes], bytes]) -> None:
     path.write_bytes(edit(path.read_bytes()))
+
+
+SEALING = Keyring([Key("k1", b"1" * 32)])
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+async def test_a_sealed_snapshot_says_nothing(path: Path, clock: FakeClock, events: Events) -> None:
+    """Neither questions nor vectors; who has the key starts from it."""
+    changes = Changes(tuple(map(_added, range(3000))), "5")
+    tier = _tier(path, clock, events, ring=SEALING)
+    await tier.start()
+    await tier.apply(changes)
+    await tier.save()
+    await tier.close()
+    stored = _bytes(path)
+    again = _tier(path, clock, events, ring=SEALING)
+    await again.start()
+    found = await again.search("s", unit(7), 1)
+
+    assert (again.position, again.stats()["entries"]) == ("5", 3000)
+    assert [one.question for one in found] == ["question 7"]
+    assert stored is not None
+    assert b"question 7" not in stored
+    assert encode(unit(7)[None, :]).tobytes() not in stored
+
+    await again.close()
+
+
+@pytest.mark.usefixtures("saved")
+async def test_a_snapshot_in_clear_does_not_stay(
+    path: Path, clock: FakeClock, events: Events
+) -> None:
+    """Where there is a key it is not read, and removed: it holds what was asked."""
+    assert b"question 7" in (_bytes(path) or b"")
+    reason = await _refusal(_tier(path, clock, events, ring=SEALING), events)
+
+    assert "in clear" in str(reason)
+    assert _bytes(path) is None
+
+
+async def test_a_snapshot_of_another_key_is_refused(
+    path: Path, clock: FakeClock, events: Events
+) -> None:
+    """And the index built anew."""
+    tier = _tier(path, clock, events, ring=SEALING)
+    await tier.start()
+    await tier.apply(Changes(tuple(map(_added, range(10))), "5"))
+    await tier.save()
+    await tier.close()
+    other = _tier(path, clock, events, ring=Keyring([Key("k2", b"2" * 32)]))
+
+    assert "'k1'" in str(await _refusal(other, events))

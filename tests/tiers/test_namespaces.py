@@ -15,11 +15,12 @@ from proxy.ports import Catalogue
 from proxy.tiers.redis import RedisTier
 from proxy.tiers.rediscatalogue import RedisCatalogue
 from proxy.tiers.redislink import Groups, RedisLink
+from proxy.tiers.redissealing import RedisSealing
 from proxy.tiers.sqlite import SqliteTier
 from proxy.tiers.sqlitecatalogue import SqliteCatalogue
 from tests.support.servers import RedisServer
 from tests.tiers.builders import EMBEDDER, Events, FakeClock, Fold, entry, scope, unit
-from tests.tiers.conftest import REDIS, redis_at
+from tests.tiers.conftest import REDIS, SEALED, codec_for, is_sqlite, redis_at
 
 ALL = Selector(ALL_TENANTS, everything=True)
 WEEK_S = 7 * 86400.0
@@ -28,7 +29,7 @@ Tier = SqliteTier | RedisTier
 Make = Callable[[], tuple[Tier, Catalogue]]
 
 
-@pytest.fixture(params=["sqlite", *REDIS])
+@pytest.fixture(params=["sqlite", *REDIS, *SEALED])
 async def make(
     request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, events: Events
 ) -> AsyncIterator[Make]:
@@ -36,15 +37,17 @@ async def make(
     made: list[Tier] = []
 
     def build() -> tuple[Tier, Catalogue]:
-        if request.param == "sqlite":
-            lite = SqliteTier(tmp_path / "cache.db", clock=clock, on_event=events)
+        codec = codec_for(request.param)
+        if is_sqlite(request.param):
+            lite = SqliteTier(tmp_path / "cache.db", clock=clock, on_event=events, codec=codec)
             made.append(lite)
             return lite, SqliteCatalogue(lite, clock=clock)
         link = RedisLink(url, timeout_s=20)
-        made.append(RedisTier(link, prefix="cache", clock=clock, on_event=events))
-        return made[-1], RedisCatalogue(link, prefix="cache", clock=clock)
+        sealing = RedisSealing(link, "cache", codec)
+        made.append(RedisTier(link, prefix="cache", clock=clock, on_event=events, sealing=sealing))
+        return made[-1], RedisCatalogue(link, prefix="cache", clock=clock, sealing=sealing)
 
-    url = "" if request.param == "sqlite" else redis_at(request, request.param)
+    url = "" if is_sqlite(request.param) else redis_at(request, request.param)
     yield build
     for tier in made:
         await tier.close()

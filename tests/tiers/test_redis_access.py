@@ -8,6 +8,8 @@ from redis.asyncio import Redis
 
 from proxy.core.changes import ALL_TENANTS, Selector
 from proxy.errors import TierError
+from proxy.tiers.entrycodec import EntryCodec
+from proxy.tiers.keyring import Key, Keyring
 from proxy.tiers.redis import RedisTier
 from proxy.tiers.rediscatalogue import RedisCatalogue
 from proxy.tiers.redisclient import Access, Tls
@@ -15,6 +17,7 @@ from proxy.tiers.redisleases import RedisLeases
 from proxy.tiers.redislink import RedisLink
 from proxy.tiers.redisnews import RedisLogWatch, RedisNews
 from proxy.tiers.redispresence import RedisPresence
+from proxy.tiers.redissealing import RedisSealing
 from tests.core.test_presence import REPLICA
 from tests.support.origin import ScriptedOrigin
 from tests.support.ports import Heard
@@ -24,7 +27,10 @@ from tests.support.tls import Authority, tls_before
 from tests.tiers.builders import Events, FakeClock, Fold, entry, redis_tier
 
 RULES = "~reprise:* &reprise:* +@read +@write +@scripting +@connection +@pubsub +time -@dangerous"
-"""What docs/redis.md says a user needs."""
+"""What the documentation says a user needs."""
+
+KEYS = Keyring([Key("k1", b"1" * 32)])
+DOCS = Path(__file__).parents[2] / "docs"
 
 Make = Callable[..., RedisTier]
 
@@ -95,6 +101,27 @@ async def test_a_user_with_few_rights(guarded: RedisServer, make: Make, clock: F
     assert await catalogue.count() == 1
 
     await tier.close()
+
+
+async def test_few_rights_are_enough_for_what_is_sealed(
+    guarded: RedisServer, clock: FakeClock, events: Events
+) -> None:
+    """A tenant's salt is made, found, deleted and made anew."""
+    link, ring = RedisLink(f"redis://alice:p%40ss%2Fword@127.0.0.1:{guarded.port}/0"), KEYS
+    sealing = RedisSealing(link, "reprise", EntryCodec(ring))
+    tier = RedisTier(link, prefix="reprise", clock=clock, on_event=events, sealing=sealing)
+    await tier.start()
+    await tier.put(entry("other", clock))
+    await tier.purge(Selector("acme", everything=True))
+    await _works(tier, clock)
+
+    assert events.names == []
+
+
+@pytest.mark.parametrize("page", ["redis.md", "security.md"])
+def test_the_rights_are_those_of_the_documentation(page: str) -> None:
+    """What an operator copies from a page is what these tests had."""
+    assert f"on >password {RULES}\n" in (DOCS / page).read_text()
 
 
 async def test_a_user_with_few_rights_is_seen(guarded: RedisServer, clock: FakeClock) -> None:

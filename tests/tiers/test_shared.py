@@ -16,28 +16,32 @@ from proxy.errors import TierError
 from proxy.ports import SharedTier
 from proxy.tiers.redis import RedisTier
 from proxy.tiers.redislink import RedisLink
+from proxy.tiers.redissealing import RedisSealing
 from proxy.tiers.sqlite import SqliteTier
 from tests.tiers.builders import Events, FakeClock, Fold, added, entry, scope
-from tests.tiers.conftest import REDIS, redis_at
+from tests.tiers.conftest import REDIS, SEALED, codec_for, is_sqlite, redis_at
 
 Make = Callable[..., SharedTier]
 
 
-@pytest.fixture(params=["sqlite", *REDIS])
+@pytest.fixture(params=["sqlite", *REDIS, *SEALED])
 def make(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, events: Events) -> Make:
     """Builds tiers, not started, that all open one store; `where` names another store."""
-    if request.param == "sqlite":
+    codec = codec_for(request.param)
+    if is_sqlite(request.param):
 
         def sqlite(where: str = "cache", **options: Any) -> SharedTier:
             path = tmp_path / f"{where}.db"
-            return SqliteTier(path, clock=clock, on_event=events, **options)
+            return SqliteTier(path, clock=clock, on_event=events, codec=codec, **options)
 
         return sqlite
     url = redis_at(request, request.param)
 
     def redis(where: str = "cache", **options: Any) -> SharedTier:
+        link = RedisLink(url, timeout_s=20)
+        sealing = RedisSealing(link, where, codec)
         return RedisTier(
-            RedisLink(url, timeout_s=20), prefix=where, clock=clock, on_event=events, **options
+            link, prefix=where, clock=clock, on_event=events, sealing=sealing, **options
         )
 
     return redis

@@ -144,6 +144,7 @@ async def test_a_newer_schema_is_refused(path: Path, tier: SqliteTier) -> None:
 
 
 BEFORE = {
+    8: ["DROP TABLE salts"],
     7: ["ALTER TABLE entries DROP COLUMN principal"],
     6: ["DROP TABLE embedders"],
     5: [
