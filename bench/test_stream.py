@@ -12,12 +12,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from proxy.core.dialects.base import Stamp
 from proxy.core.dialects.chat import Chat
-from proxy.core.dialects.chat_stream import fold
 from proxy.core.dialects.chat_unfold import unfold
 from proxy.core.dialects.stamping import refresh
 from proxy.core.model import Answer
 from proxy.core.sse import Parser, encode
-from proxy.core.stream import LiveFilter, Recorder, replay
+from proxy.core.stream import LiveFilter, Marks, Recorder, replay
 
 WORDS = 197
 """With the opening, the finish and the usage: 200 chunks."""
@@ -63,14 +62,14 @@ def parse(pieces: list[bytes]) -> int:
 
 
 def record(pieces: list[bytes]) -> bool:
-    recorder = Recorder(Chat(), 1 << 20)
+    recorder = Recorder(Chat(), 1 << 20, Marks())
     for piece in pieces:
         recorder.feed(piece)
-    return recorder.is_complete
+    return bool(recorder.answer() and recorder.frames)
 
 
 def watch(pieces: list[bytes]) -> int:
-    live = LiveFilter(Chat(), hide_usage=True)
+    live = LiveFilter(Marks(), hide_usage=True)
     return sum(len(live.feed(piece)) for piece in pieces)
 
 
@@ -83,9 +82,9 @@ CASES: dict[str, Callable[[], object]] = {
     "parse 200 chunks, one piece": lambda: parse([STREAM]),
     "parse 200 chunks of CRLF, one piece": lambda: parse([STREAM.replace(b"\n", b"\r\n")]),
     "parse one event of 1 MiB in 16 KiB pieces": lambda: parse([b"data: ", *[b"x" * 16384] * 64]),
-    "record 200 chunks, one a piece": lambda: record(EVENTS),
+    "record and fold 200 chunks, one a piece": lambda: record(EVENTS),
+    "record and fold 200 chunks, one piece": lambda: record([STREAM]),
     "filter 200 chunks, one a piece": lambda: watch(EVENTS),
-    "fold 200 chunks": lambda: fold(FRAMES),
     "unfold 200 chunks": lambda: unfold(ANSWER, include_usage=True),
     "refresh a body": lambda: refresh(BODY, STAMP),
     "replay 200 recorded chunks": lambda: play(Answer(BODY, FRAMES)),

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from proxy.core.changes import Selector, Traits
 from proxy.core.model import Answer
 from proxy.core.recording import Head, Landing
+from proxy.core.stream import Marks
 from proxy.errors import BrokenStreamError, RepriseError
 from proxy.ports import Origin, OriginReply, OriginRequest
 from proxy.resilience import Tasks
@@ -44,6 +45,11 @@ class Taking(Protocol):
     @property
     def is_complete(self) -> bool:
         """Whether a stream has told all of its answer: only its closing is still to come."""
+        ...
+
+    @property
+    def marks(self) -> Marks:
+        """What of a stream is not for every caller."""
         ...
 
     @property
@@ -120,6 +126,11 @@ class Flight:
     def is_over(self) -> bool:
         """Whether the last byte is there, or will never be."""
         return self._is_over
+
+    @property
+    def marks(self) -> Marks:
+        """What of its chunks is not for every listener; known before they are heard."""
+        return self._recording.marks
 
     @property
     def is_deserted(self) -> bool:

@@ -321,7 +321,7 @@ class Gateway:
         seat: Seat,
         exchange: Exchange,
     ) -> AsyncIterator[bytes]:
-        live = LiveFilter(dialect, hide_usage=not request.include_usage)
+        live = LiveFilter(flight.marks, hide_usage=not request.include_usage)
         own = self._restamp(request, dialect, exchange)
         try:
             async for chunk in flight.chunks(seat):

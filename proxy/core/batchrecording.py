@@ -8,6 +8,7 @@ from proxy.core.batch import Item
 from proxy.core.dialects.embeddings_answer import taken_apart
 from proxy.core.model import Answer
 from proxy.core.recording import Head, Landing
+from proxy.core.stream import Marks
 
 LONG_BYTES: Final = 1 << 20
 
@@ -32,6 +33,8 @@ class BatchRecording:
     """
 
     is_complete = False
+    marks = Marks()
+    """None: whatever is said is for all who ask."""
 
     def __init__(self, items: Sequence[Item], max_bytes: int) -> None:
         self._items = items

@@ -13,7 +13,7 @@ from proxy.core.admission import why_not
 from proxy.core.canonical import dumps, loads
 from proxy.core.dialects.base import Dialect, Json, UnreadableFrameError
 from proxy.core.model import Answer
-from proxy.core.stream import Recorder
+from proxy.core.stream import Marks, Recorder
 from proxy.errors import BrokenStreamError
 
 SUBSTITUTE: Final = "x-cache-substitute"
@@ -65,6 +65,8 @@ class Recording:
     Args:
         dialect: Understands them.
         max_bytes: A larger answer is not kept.
+
+    `marks` says what of them is not for every caller.
     """
 
     is_long = False
@@ -75,12 +77,14 @@ class Recording:
         self._head: Head | None = None
         self._recorder: Recorder | None = None
         self._body = bytearray()
+        self._landing: Landing | None = None
+        self.marks = Marks()
 
     def begin(self, head: Head) -> None:
         """The headers are there."""
         self._head = head
         if head.is_success and head.is_stream:
-            self._recorder = Recorder(self._dialect, self._max_bytes)
+            self._recorder = Recorder(self._dialect, self._max_bytes, self.marks)
 
     def feed(self, piece: bytes) -> None:
         """Some more of the body."""
@@ -96,6 +100,11 @@ class Recording:
 
     def land(self) -> Landing:
         """The body ended. Raises BrokenStreamError when that was not its proper end."""
+        if self._landing is None:
+            self._landing = self._land()
+        return self._landing
+
+    def _land(self) -> Landing:
         if self._head is None or not self._head.is_success:
             return Landing(None, f"status {self._head.status if self._head else 0}")
         if self._recorder is not None:
@@ -110,7 +119,7 @@ class Recording:
         if recorder.is_too_large:
             return Landing(None, "too large")
         try:
-            answer = self._dialect.fold(recorder.frames)
+            answer = recorder.answer()
             body = dumps(answer)
         except UnreadableFrameError as error:
             return Landing(None, str(error))

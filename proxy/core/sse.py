@@ -59,6 +59,11 @@ class Parser:
         """Bytes that belong to no event yet."""
         return self._silent + bytes(self._rest)
 
+    @property
+    def pending_size(self) -> int:
+        """How many they are."""
+        return len(self._silent) + len(self._rest)
+
     def feed(self, piece: bytes) -> list[Event]:
         """The events that this piece completes.
 
@@ -162,6 +167,15 @@ class Parser:
         """Forget the event under way. The colon makes a comment of the line that goes on."""
         ending = bytes(self._rest[-1:]) if self._rest.endswith((b"\r", b"\n")) else b""
         self._silent, self._rest = b"", bytearray(b":" + ending)
+
+
+def payloads(stream: bytes) -> list[bytes]:
+    """The data of a stream's whole events; of those that a parser reads, not too large."""
+    plain = stream[6:-2].split(b"\n\ndata: ")
+    has_one_line_each = stream.count(b"\n") == 2 * len(plain) and b"\r" not in stream
+    if has_one_line_each and stream.startswith(b"data: ") and stream.endswith(b"\n\n"):
+        return plain
+    return [event.data for event in Parser().feed(stream)]
 
 
 def encode(data: bytes, name: str = "") -> bytes:

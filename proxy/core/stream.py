@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from proxy.core.dialects.base import Dialect, Json, Stamp
 from proxy.core.dialects.payloads import glance, parse
 from proxy.core.model import Answer
-from proxy.core.sse import Event, EventTooLargeError, Parser, encode
+from proxy.core.sse import Event, EventTooLargeError, Parser, encode, payloads
 
 END_MARKER = b"[DONE]"
 """Where every client of OpenAI's stops reading, whatever the API."""
@@ -20,29 +20,64 @@ BURST_BYTES = 64 << 10
 that a hit does. It is about what a socket's buffer takes."""
 
 
-class Recorder:
-    """Takes a stream down.
+class Marks:
+    """Where a stream's bytes are not for everybody, as far as it has come; offsets into it.
 
-    Args:
-        dialect: Knows when it is complete.
-        max_bytes: When the frames grow past it they are let go; completeness is still watched.
+    The origin was asked to tell its usage, so a caller who did not ask must not see that chunk.
+    Once every choice has finished nothing but usage and the end marker can follow, and whatever
+    comes from there on is held until it is known to be none.
+
+    An end marker that comes too early does not pass: clients stop reading there, and would take
+    half an answer for a whole one.
+
+    Attributes:
+        hidden: Stretches for those alone who asked for usage: (start, end).
+        held_from: From here on it is not known yet what is to be hidden; None when all is known.
+        cut_at: From here on nothing passes; None when all does.
     """
 
-    def __init__(self, dialect: Dialect, max_bytes: int) -> None:
+    __slots__ = ("cut_at", "held_from", "hidden")
+
+    def __init__(self) -> None:
+        self.hidden: list[tuple[int, int]] = []
+        self.held_from: int | None = None
+        self.cut_at: int | None = None
+
+    @property
+    def are_none(self) -> bool:
+        """Whether all that has come is for everybody."""
+        return self.held_from is None and self.cut_at is None and not self.hidden
+
+
+class Recorder:
+    """Takes a stream down, and marks what of it is not for everybody.
+
+    Each event is read once: for the answer, for the stream's end, and for the marks.
+
+    Args:
+        dialect: Knows when it is complete, and a usage chunk.
+        max_bytes: When the payloads grow past it, or the stream past twice as much, what came is
+            let go; completeness is still watched.
+        marks: Where it marks.
+    """
+
+    def __init__(self, dialect: Dialect, max_bytes: int, marks: Marks) -> None:
         self._dialect = dialect
         self._max_bytes = max_bytes
+        self._marks = marks
         self._parser = Parser()
         self._progress = dialect.watch()
-        self._frames: list[bytes] = []
-        self._size = 0
+        self._pieces: list[bytes] = []
+        self._offset = 0  # in the stream, of what comes next
+        self._count = 0  # of payloads before the end
+        self._size = 0  # of all of them
         self._has_gap = False
         self._has_ended = False
         self._has_failed = False
-
-    @property
-    def is_too_large(self) -> bool:
-        """Whether frames were let go."""
-        return self._size > self._max_bytes
+        self._may_tell_usage = False  # what comes next: every choice has finished
+        self._is_open = False  # all that comes is for everybody
+        self._hidden_to = -1  # where a hidden event ended, if by a carriage return
+        self.is_too_large = False
 
     @property
     def is_complete(self) -> bool:
@@ -57,123 +92,128 @@ class Recorder:
     @property
     def frames(self) -> tuple[bytes, ...]:
         """The payloads so far, without the end marker; empty when they grew too large."""
-        return tuple(self._frames)
+        found = [one for one in payloads(b"".join(self._pieces)) if one and not one.isspace()]
+        return tuple(found[: self._count])
+
+    def answer(self) -> Json:
+        """What the payloads amount to; to be asked for once. Raises UnreadableFrameError."""
+        return self._progress.answer()
 
     def feed(self, piece: bytes) -> None:
         """Some more of the stream."""
+        is_kept = not (self._has_ended or self.is_too_large)
+        if is_kept:
+            self._pieces.append(piece)
+        if self._offset == self._hidden_to and piece.startswith(b"\n"):
+            self._marks.hidden.append((self._offset, self._offset + 1))
+        self._offset += len(piece)
         try:
-            events = self._parser.feed(piece)
+            self._read(self._parser.feed(piece))
         except EventTooLargeError:
-            self._has_gap = True
-            self._keep(b"", size=self._max_bytes + 1)
-            return
-        for event in events:
-            if not self._has_ended and not event.data.isspace() and event.data:
-                self._take(event)
+            self._miss()
+        if is_kept and (self._size > self._max_bytes or self._offset > 2 * self._max_bytes):
+            self._let_go()
 
-    def _take(self, event: Event) -> None:
+    def _read(self, events: Sequence[Event]) -> None:
+        for index, event in enumerate(events):
+            is_marker = event.data.strip() == END_MARKER
+            if not self._has_ended and event.data and not event.data.isspace():
+                self._take(event, is_marker=is_marker)
+            if is_marker or self._may_tell_usage:
+                later = sum(len(one.raw) for one in events[index + 1 :])
+                self._mark(event, self._read_to() - later, is_marker=is_marker)
+            if self._progress.is_finished and not self._is_open:
+                self._may_tell_usage = True
+        if self._may_tell_usage:
+            self._marks.held_from = self._read_to()
+
+    def _take(self, event: Event, *, is_marker: bool) -> None:
         self._progress.feed(event.data)
         is_complete = self._progress.is_complete
         # Where an error is a proper end, the caller has been told; elsewhere he may not notice.
-        is_error = event.name == "error" and not is_complete
-        self._has_failed = self._has_failed or is_error
-        is_end = event.data.strip() == self._dialect.end_marker
+        self._has_failed = self._has_failed or (event.name == "error" and not is_complete)
+        is_end = is_marker and self._dialect.end_marker == END_MARKER
         self._has_ended = is_end or is_complete
         if not is_end:
-            self._keep(event.data, size=len(event.data))
+            self._count += 1
+            self._size += len(event.data)
 
-    def _keep(self, frame: bytes, size: int) -> None:
-        self._size += size
-        self._frames.append(frame)
-        if self.is_too_large:
-            self._frames.clear()
+    def _mark(self, event: Event, end: int, *, is_marker: bool) -> None:
+        start = end - len(event.raw)
+        if is_marker:
+            is_early = not (self._has_gap or self._progress.is_complete)
+            if is_early and self._marks.cut_at is None:
+                self._marks.cut_at = start
+        elif self._dialect.is_usage_frame(event.data):
+            # What ends the line of an event that has passed, passes too.
+            self._marks.hidden.append((start + event.raw.startswith(b"\n"), end))
+            self._hidden_to = end if event.raw.endswith(b"\r") else -1
+
+    def _read_to(self) -> int:
+        """Where the last event ended."""
+        return self._offset - self._parser.pending_size
+
+    def _miss(self) -> None:
+        """An event is too large to be read: no usage chunk is, so that what was held passes."""
+        self._has_gap = True
+        self._is_open = self._may_tell_usage
+        self._may_tell_usage = False
+        self._marks.held_from = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self.is_too_large = True
+        self._pieces.clear()
+        self._count = 0
+        self._progress.let_go()
 
 
 class LiveFilter:
-    """Passes a live stream on to one caller.
-
-    The origin was asked to tell its usage, so a caller who did not ask must not see that chunk.
-    Bytes pass verbatim and at once until every choice has finished. Only then, when nothing but
-    usage and the end marker can follow, is the stream held event by event.
-
-    An end marker that comes too early does not pass: clients stop reading there, and would take
-    half an answer for a whole one.
+    """Passes a live stream on to one caller: bytes verbatim and at once, but where there are marks.
 
     Args:
-        dialect: Knows a usage chunk, and what is whole.
-        hide_usage: Keep it from the caller.
+        marks: What is not for everybody; known of a piece before it is fed.
+        hide_usage: Nor for him, who did not ask for usage.
     """
 
-    def __init__(self, dialect: Dialect, *, hide_usage: bool) -> None:
-        self._dialect = dialect
+    def __init__(self, marks: Marks, *, hide_usage: bool) -> None:
+        self._marks = marks
         self._hides_usage = hide_usage
-        self._is_open = False
-        self._is_holding = False
-        self._is_cut = False
-        self._has_gap = False
-        self._is_after_hidden_return = False
-        self._parser = Parser()
-        self._progress = dialect.watch()
+        self._offset = 0  # in the stream, of what is held, or else comes next
+        self._held = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """What of it passes now."""
-        if self._is_open or self._is_cut:
-            return b"" if self._is_cut else piece
-        held = self._parser.pending if self._is_holding else b""
-        try:
-            events = self._parser.feed(piece)
-        except EventTooLargeError:
-            # No usage chunk is so large. Before the finish its bytes have passed like all others.
-            self._has_gap = True
-            self._is_open = self._is_holding
-            return held + piece
-        return self._passing(events) if self._is_holding else self._until_finished(piece, events)
-
-    def _until_finished(self, piece: bytes, events: list[Event]) -> bytes:
-        for index, event in enumerate(events):
-            self._progress.feed(event.data)
-            if self._ends_early(event):
-                return piece[: max(0, len(piece) - self._held(events[index:]))]
-            if self._hides_usage and self._progress.is_finished:
-                self._is_holding = True
-                later = events[index + 1 :]
-                return piece[: len(piece) - self._held(later)] + self._passing(later)
-        return piece
-
-    def _held(self, events: list[Event]) -> int:
-        """Bytes of these events and of what follows them, without an end yet."""
-        return sum(len(event.raw) for event in events) + len(self._parser.pending)
-
-    def _ends_early(self, event: Event) -> bool:
-        """Whether it is an end marker in a stream that is not whole; then nothing passes any more.
-
-        What was too large to be read may have been the finish.
-        """
-        is_end = event.data.strip() == END_MARKER
-        self._is_cut = is_end and not (self._has_gap or self._progress.is_complete)
-        return self._is_cut
-
-    def _passing(self, events: list[Event]) -> bytes:
-        passing = []
-        for event in events:
-            self._progress.feed(event.data)
-            if self._ends_early(event):
-                break
-            raw = event.raw.removeprefix(b"\n") if self._is_after_hidden_return else event.raw
-            is_hidden = self._dialect.is_usage_frame(event.data)
-            self._is_after_hidden_return = is_hidden and raw.endswith(b"\r")
-            if not is_hidden:
-                passing.append(raw)
-            elif raw.startswith(b"\n"):  # it ends the line of an event that has passed
-                passing.append(b"\n")
-        return b"".join(passing)
+        """What of it, and of what was held, passes now."""
+        if self._marks.are_none and not self._held:
+            self._offset += len(piece)
+            return piece
+        return self._passing(self._held + piece, self._marks.held_from)
 
     def finish(self) -> bytes:
         """What was held back when the stream ended inside an event."""
-        if self._is_open or self._is_cut or not self._is_holding:
-            return b""
-        pending = self._parser.pending
-        return pending.removeprefix(b"\n") if self._is_after_hidden_return else pending
+        return self._passing(self._held, None)
+
+    def _passing(self, held: bytes, held_from: int | None) -> bytes:
+        start, end = self._offset, self._offset + len(held)
+        cut_at = self._marks.cut_at
+        if self._hides_usage and held_from is not None:
+            end = min(end, held_from)
+        if cut_at is not None:
+            end = min(end, cut_at)
+        end = max(start, end)
+        self._offset = end
+        self._held = b"" if end == cut_at else held[end - start :]
+        if not self._hides_usage:
+            return held[: end - start]
+        return b"".join(held[a - start : b - start] for a, b in self._shown(start, end))
+
+    def _shown(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """The stretches of this one that are not hidden."""
+        for hidden_from, hidden_to in self._marks.hidden:
+            if hidden_from < end and hidden_to > start:
+                yield start, max(start, hidden_from)
+                start = min(end, hidden_to)
+        yield start, end
 
 
 class Restamp:

@@ -39,6 +39,27 @@ def test_a_stream_is_kept_in_both_forms() -> None:
     assert (json.loads(found.answer.body), found.answer.frames) == (ANSWER, FRAMES)
 
 
+def test_what_became_of_a_stream_can_be_asked_again() -> None:
+    """By a caller who hung up at its end marker, and by the call itself after the last byte."""
+    recording = Recording(Chat(), 1 << 20)
+    recording.begin(EVENT_STREAM)
+    for event in EVENTS:
+        recording.feed(event)
+
+    assert recording.is_complete
+    assert recording.land() == recording.land() == landed(EVENT_STREAM, *EVENTS)
+
+
+def test_a_chunk_that_cannot_be_read_without_loss_breaks_no_stream() -> None:
+    """It passes to the caller whole, and is not kept: a large number at the bottom of a well."""
+    deep = b'{"x":' + b"[" * 990 + b"1" * 25 + b"]" * 990 + b","
+    odd = EVENTS[0].replace(b"{", deep, 1)
+    found = landed(EVENT_STREAM, odd, *EVENTS[1:])
+
+    assert found.answer is None
+    assert found.refusal == "not a chat.completion chunk: nested too deeply"
+
+
 def test_a_stream_that_broke_off_is_an_error() -> None:
     """Nobody may take it for a whole answer."""
     with pytest.raises(BrokenStreamError):

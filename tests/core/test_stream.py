@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from proxy.core.dialects.base import Stamp
 from proxy.core.dialects.chat import Chat
-from proxy.core.dialects.chat_stream import fold
 from proxy.core.dialects.chat_unfold import unfold
 from proxy.core.dialects.responses import Responses
 from proxy.core.model import Answer
 from proxy.core.sse import MAX_EVENT_BYTES, Parser, encode
-from proxy.core.stream import LiveFilter, Recorder, Restamp, replay
+from proxy.core.stream import LiveFilter, Marks, Recorder, Restamp, replay
+from tests.core.dialects.folding import chat as fold
 
 ANSWER: dict[str, Any] = {
     "id": "chatcmpl-1",
@@ -43,7 +43,7 @@ def cut(stream: bytes, at: list[int]) -> list[bytes]:
 
 
 def recorded(pieces: list[bytes], max_bytes: int = 1 << 20) -> Recorder:
-    recorder = Recorder(Chat(), max_bytes)
+    recorder = Recorder(Chat(), max_bytes, Marks())
     for piece in pieces:
         recorder.feed(piece)
     return recorder
@@ -106,15 +106,56 @@ def test_of_a_stream_with_an_unreadable_event_the_marker_is_asked() -> None:
     assert not recorded([huge, b"\n\n"]).is_complete
 
 
+def test_comments_are_bounded_too() -> None:
+    """An origin that says nothing else for ever fills no memory: the answer is passed on alone."""
+    alive = b": alive\n\n"
+    recorder = recorded([alive] * 300 + [STREAM], max_bytes=1000)
+
+    assert (recorder.is_too_large, recorder.frames) == (True, ())
+    assert recorder.is_complete
+    assert recorded([alive] * 30 + [STREAM], max_bytes=2000).frames == FRAMES
+
+
 def passed(pieces: list[bytes], *, hide_usage: bool) -> list[bytes]:
-    live = LiveFilter(Chat(), hide_usage=hide_usage)
-    return [*(live.feed(piece) for piece in pieces), live.finish()]
+    """What reaches a caller who has been there from the beginning."""
+    marks = Marks()
+    recorder, live = Recorder(Chat(), 1 << 25, marks), LiveFilter(marks, hide_usage=hide_usage)
+    found = []
+    for piece in pieces:
+        recorder.feed(piece)
+        found.append(live.feed(piece))
+    return [*found, live.finish()]
 
 
 @given(places)
 def test_a_caller_who_did_not_ask_sees_no_usage(at: list[int]) -> None:
     """Every byte but the usage chunk's reaches him."""
     assert b"".join(passed(cut(STREAM, at), hide_usage=True)) == HIDDEN
+
+
+@pytest.mark.parametrize("hide_usage", [True, False])
+@given(at=places, ending=st.sampled_from([b"\n", b"\r\n", b"\r"]))
+def test_who_joins_late_gets_the_same(at: list[int], ending: bytes, *, hide_usage: bool) -> None:
+    """Whether the end of the stream is known by then or not, and however it was cut."""
+    stream = STREAM.replace(b"\n", ending)
+    pieces = cut(stream, at)
+    marks = Marks()
+    recorder = Recorder(Chat(), 1 << 20, marks)
+    for piece in pieces:
+        recorder.feed(piece)
+    late = LiveFilter(marks, hide_usage=hide_usage)
+    found = b"".join([*map(late.feed, pieces), late.finish()])
+
+    assert found == (HIDDEN.replace(b"\n", ending) if hide_usage else stream)
+
+
+@pytest.mark.parametrize("hide_usage", [True, False])
+def test_blank_events_keep_no_end_from_anybody(*, hide_usage: bool) -> None:
+    """Empty data keeps a connection alive, and says nothing of the answer."""
+    alive = b"data: \n\n"
+    stream = HIDDEN if hide_usage else STREAM
+
+    assert b"".join(passed([alive, STREAM], hide_usage=hide_usage)) == alive + stream
 
 
 @given(st.lists(st.integers(0, len(STREAM) * 2), max_size=12))
@@ -320,7 +361,7 @@ def test_events_are_named_and_have_no_marker() -> None:
 
 def test_an_error_that_is_an_end_is_no_break() -> None:
     """Where an API says that a stream may end with an error, it has ended."""
-    recorder = Recorder(Responses(), 1 << 20)
+    recorder = Recorder(Responses(), 1 << 20, Marks())
     for event in [*response_events(OWN)[:3], encode(b'{"type":"error"}', "error")]:
         recorder.feed(event)
 
@@ -338,7 +379,7 @@ def test_what_is_no_event_of_the_api_passes_to_other_callers() -> None:
 @pytest.mark.parametrize("kind", ["vendor-event", "vendor/event:1"])
 def test_an_event_of_another_name_breaks_nothing(kind: str) -> None:
     """Whatever an origin calls events of its own: the stream is whole, and replayed by name."""
-    recorder = Recorder(Responses(), 1 << 20)
+    recorder = Recorder(Responses(), 1 << 20, Marks())
     odd = encode(json.dumps({"type": kind}).encode(), kind)
     for event in [odd, *response_events(OWN)]:
         recorder.feed(event)

@@ -2,7 +2,7 @@
 
 A dialect knows one API's shapes and nothing of caches, tiers or HTTP. It reads a request into a
 `Reading`, tells a stream's end from its breaking off, and turns a stream into an answer and back:
-`fold(unfold(answer)) == answer` for every answer.
+a watch over what `unfold` makes of an answer has the same answer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -73,7 +73,7 @@ class Stamp:
 
 
 class Progress(Protocol):
-    """Watches one stream, payload by payload."""
+    """Reads one stream, payload by payload, each of them once."""
 
     @property
     def is_finished(self) -> bool:
@@ -86,7 +86,18 @@ class Progress(Protocol):
         ...
 
     def feed(self, data: bytes) -> None:
-        """One more payload."""
+        """One more payload, the end marker among them."""
+        ...
+
+    def let_go(self) -> None:
+        """Watch on, but keep nothing: the answer will not be asked for."""
+        ...
+
+    def answer(self) -> Json:
+        """The JSON answer that the payloads amount to; to be asked for once, at the end.
+
+        Raises UnreadableFrameError.
+        """
         ...
 
 
@@ -122,10 +133,6 @@ class Dialect(Protocol):
 
     def watch(self) -> Progress:
         """A new watch over a stream."""
-        ...
-
-    def fold(self, frames: Iterable[bytes]) -> Json:
-        """A stream's payloads as the JSON answer. Raises UnreadableFrameError."""
         ...
 
     def unfold(self, answer: Json, *, include_usage: bool) -> Iterable[bytes]:

@@ -26,8 +26,7 @@ class Chat(Reader):
     path = "/v1/chat/completions"
     table = TABLE
     end_marker = choices.END
-    watch = staticmethod(choices.ChoicesProgress)
-    fold = staticmethod(chat_stream.fold)
+    watch = staticmethod(chat_stream.watch)
     unfold = staticmethod(chat_unfold.unfold)
     usage_frame = staticmethod(chat_unfold.usage_frame)
     is_usage_frame = staticmethod(choices.is_usage_frame)

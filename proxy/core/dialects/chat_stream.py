@@ -1,28 +1,26 @@
-"""Chat completions as a stream: `fold` makes the answer of it, `chat_unfold` makes it of an answer.
+"""Chat completions as a stream: `watch` makes an answer of it, `chat_unfold` it of an answer.
 
 Deltas merge by the rules of `deltas`. Fields of the choice are not deltas: the last value counts.
 
-`fold(unfold(answer)) == answer`, but for an `index` of a tool call that is not its place: SDKs join
-the parts of calls by it. An `index` is a stream's way to say which call is meant, and no part of a
-whole answer; but for a call that comes in one part with its index last: so Mistral writes it in
-both forms.
+What is unfolded and put together again is the same answer, but for an `index` of a tool call that
+is not its place: SDKs join the parts of calls by it. An `index` is a stream's way to say which call
+is meant, and no part of a whole answer; but for a call that comes in one part with its index last:
+so Mistral writes it in both forms.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
-from proxy.core.dialects import choices
 from proxy.core.dialects.base import Json
 from proxy.core.dialects.chat_unfold import STREAMED
-from proxy.core.dialects.choices import Choices
+from proxy.core.dialects.choices_stream import Choices, ChoicesFold, ChoicesProgress, Place
 from proxy.core.dialects.deltas import go_on, merge, settle
 
 _COMPLETION: Final = "chat.completion"
 
 
-def fold(frames: Iterable[bytes]) -> Json:
-    """The `chat.completion` that the chunks amount to. Raises UnreadableFrameError."""
-    return choices.fold(frames, _COMPLETION, _add_choice, _closed)
+def watch() -> ChoicesProgress:
+    """A new watch over a stream, which makes a `chat.completion` of its chunks."""
+    return ChoicesProgress(ChoicesFold(_COMPLETION, _add_choice, _grows, _closed), _COMPLETION)
 
 
 def _add_choice(known: Choices, part: Json) -> None:
@@ -41,6 +39,20 @@ def _add_choice(known: Choices, part: Json) -> None:
             merge(choice, {name: value})
         else:
             settle(choice, ((name, value),))
+
+
+_TEXTS: Final = frozenset({"content", "reasoning_content", "reasoning", "refusal"})
+
+
+def _grows(choice: Json, part: Json) -> Place | None:
+    """The text of the message that is all a part of a choice adds to."""
+    delta, message = part.get("delta") or {}, choice["message"]
+    told = [name for name, value in delta.items() if value is not None and name != "role"]
+    if len(told) != 1 or any(part.get(name) is not None for name in STREAMED):
+        return None
+    name = told[0]
+    is_text = isinstance(delta[name], str) and isinstance(message.get(name), str)
+    return (message, name) if is_text and name in _TEXTS else None
 
 
 def _add_delta(message: Json, delta: Json) -> None:

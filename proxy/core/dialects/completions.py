@@ -47,8 +47,7 @@ class Completions(Reader):
     path = "/v1/completions"
     table = TABLE
     end_marker = choices.END
-    watch = staticmethod(choices.ChoicesProgress)
-    fold = staticmethod(completions_stream.fold)
+    watch = staticmethod(completions_stream.watch)
     unfold = staticmethod(completions_stream.unfold)
     usage_frame = staticmethod(completions_stream.usage_frame)
     is_usage_frame = staticmethod(choices.is_usage_frame)

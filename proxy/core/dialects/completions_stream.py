@@ -1,25 +1,25 @@
-"""Text completions as a stream: `fold` makes the answer of it, `unfold` makes it of an answer.
+"""Text completions as a stream: `watch` makes an answer of it, `unfold` it of an answer.
 
 A chunk is shaped like an answer: texts are joined, and log-probabilities are lists over the tokens,
-which are put end to end. `fold(unfold(answer)) == answer`.
+which are put end to end. What is unfolded and put together again is the same answer.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from proxy.core.admission import AnswerFacts
-from proxy.core.dialects import choices, chunks
+from proxy.core.dialects import chunks
 from proxy.core.dialects.base import Json
-from proxy.core.dialects.choices import Choices
+from proxy.core.dialects.choices_stream import Choices, ChoicesFold, ChoicesProgress, Place
 from proxy.core.dialects.deltas import settle
 from proxy.core.dialects.pieces import words
 
 _COMPLETION: Final = "text_completion"
 
 
-def fold(frames: Iterable[bytes]) -> Json:
-    """The `text_completion` that the chunks amount to. Raises UnreadableFrameError."""
-    return choices.fold(frames, _COMPLETION, _add_choice)
+def watch() -> ChoicesProgress:
+    """A new watch over a stream, which makes a `text_completion` of its chunks."""
+    return ChoicesProgress(ChoicesFold(_COMPLETION, _add_choice, _grows), _COMPLETION)
 
 
 def _add_choice(known: Choices, part: Json) -> None:
@@ -35,6 +35,12 @@ def _add_choice(known: Choices, part: Json) -> None:
             _add_logprobs(so_far, value)
         else:
             settle(choice, ((name, value),))
+
+
+def _grows(choice: Json, part: Json) -> Place | None:
+    """The text of a choice, where it is all that a part of it adds to."""
+    is_text = isinstance(part.get("text"), str) and isinstance(choice.get("text"), str)
+    return (choice, "text") if is_text and part.get("logprobs") is None else None
 
 
 def _add_logprobs(known: Json, part: Json) -> None:

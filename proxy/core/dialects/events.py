@@ -32,17 +32,20 @@ def name_of(frame: bytes) -> str:
     return name if isinstance(name, str) and _NAME.fullmatch(name) else ""
 
 
-class EventsProgress:
+class EventsEnd:
     """Watches one stream for its end.
 
     Args:
         last: Types of the events that end it.
+
+    `name` is the type of the payload that came last.
     """
 
     def __init__(self, last: AbstractSet[str]) -> None:
-        self._last = last | {ERROR}
+        self._ends = last | {ERROR}
         self._has_ended = False
         self._has_failed = False
+        self.name = ""
 
     @property
     def is_finished(self) -> bool:
@@ -56,9 +59,9 @@ class EventsProgress:
 
     def feed(self, data: bytes) -> None:
         """One more payload; what is no event counts as an error, as `{"error": ...}`."""
-        name = name_of(data)
-        self._has_failed = self._has_failed or not name
-        self._has_ended = self._has_ended or name in self._last
+        self.name = name_of(data)
+        self._has_failed = self._has_failed or not self.name
+        self._has_ended = self._has_ended or self.name in self._ends
 
 
 class ToldUsage:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from proxy.core.dialects import events, messages_stream, messages_unfold
-from proxy.core.dialects.base import Json, Progress, Stamp
+from proxy.core.dialects.base import Json, Stamp
 from proxy.core.dialects.contents import Contents, Question, talk
 from proxy.core.dialects.messages_parameters import TABLE
 from proxy.core.dialects.reader import Found, Reader, UnknownShapeError
@@ -35,18 +35,14 @@ class Messages(Reader, events.ToldUsage):
     path = "/v1/messages"
     table = TABLE
     end_marker = b""
+    watch = messages_stream.MessageProgress
     name_of = staticmethod(events.name_of)
-    fold = staticmethod(messages_stream.fold)
     unfold = staticmethod(messages_unfold.unfold)
     refresh = staticmethod(messages_stream.refresh)
     is_answer = staticmethod(messages_stream.is_answer)
     facts = staticmethod(messages_stream.facts)
     said = staticmethod(messages_stream.said)
     usage_of = staticmethod(messages_stream.usage_of)
-
-    def watch(self) -> Progress:
-        """A new watch over a stream."""
-        return events.EventsProgress({"message_stop"})
 
     def stamp(self, token: str, created: int, body: Json) -> Stamp:  # noqa: ARG002 - no echo
         """An id like Anthropic's."""

@@ -1,11 +1,11 @@
-"""Anthropic's messages as a stream: `fold` makes the answer of it.
+"""Anthropic's messages as a stream: `MessageProgress` makes the answer of it.
 
 The message begins without content; blocks are added piece by piece, and the last counts come with
 the reason why it stopped. A stream that does not merge is refused: passed on, but not kept.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from proxy.core.admission import AnswerFacts
@@ -14,7 +14,9 @@ from proxy.core.dialects.base import Json, Stamp, UnreadableFrameError, is_count
 from proxy.core.dialects.contents import is_one_of
 from proxy.core.dialects.counting import counted
 from proxy.core.dialects.deltas import settle
-from proxy.core.dialects.payloads import has_halves, healed, parse
+from proxy.core.dialects.events import EventsEnd
+from proxy.core.dialects.folding import Folding
+from proxy.core.dialects.payloads import parse
 from proxy.core.model import Usage
 
 _PLAIN_BLOCKS: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
@@ -28,20 +30,40 @@ _OF_THE_END: Final = frozenset({"type", "delta", "usage"})
 
 
 class _Fold:
-    """One stream, so far."""
+    """Puts events together."""
 
     def __init__(self) -> None:
         self.message: Json = {}
         self._passed: dict[int, str] = {}
+        self._growing: Json = {}
+        self._grown: list[str] = []
 
-    def take(self, event: Json) -> None:
-        """One more event. Raises ValueError, TypeError or LookupError when it does not merge."""
+    def add(self, event: Json) -> str:
+        """One more event. Returns the name of a text: see `Fold`."""
+        self._settle_text()
+        self._take(event)
+        delta = event.get("delta") or {}
+        if event["type"] != "content_block_delta" or delta["type"] != "text_delta":
+            return ""
+        self._growing = self.message["content"][event["index"]]
+        return "text"
+
+    def grow(self, text: str) -> None:
+        """Another event like the last one, with this text."""
+        self._grown.append(text)
+
+    def _settle_text(self) -> None:
+        if self._grown:
+            self._growing["text"] += "".join(self._grown)
+            self._grown.clear()
+
+    def _take(self, event: Json) -> None:
         match event["type"]:
             case "message_start":
                 self.message = event["message"]
                 self.message["content"] = []
             case "content_block_start":
-                self._start(event["index"], event["content_block"])
+                self._begin(event["index"], event["content_block"])
             case "content_block_delta":
                 self._add(event["index"], event["delta"])
             case "content_block_stop":
@@ -53,7 +75,14 @@ class _Fold:
             case other:
                 raise UnreadableFrameError(f"the stream carries {other}")
 
-    def _start(self, index: int, block: Json) -> None:
+    def answer(self) -> Json:
+        """The message that they amount to."""
+        self._settle_text()
+        if not is_answer(self.message):
+            raise UnreadableFrameError("no message in the stream")
+        return self.message
+
+    def _begin(self, index: int, block: Json) -> None:
         if index != len(self.message["content"]):
             raise ValueError("blocks out of order")
         self.message["content"].append(block)
@@ -94,22 +123,32 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-16", "surrogatepass").decode("utf-16").encode()
 
 
-def fold(frames: Iterable[bytes]) -> Json:
-    """The message that the events amount to. Raises UnreadableFrameError."""
-    found = _Fold()
-    is_torn = False
-    try:
-        for frame in frames:
-            is_torn = is_torn or has_halves(frame)
-            found.take(parse(frame))
-        if not is_answer(found.message):
-            raise UnreadableFrameError("no message in the stream")
-        whole: Json = healed(found.message) if is_torn else found.message
-    except (ValueError, AttributeError, TypeError, LookupError) as error:
-        if isinstance(error, UnreadableFrameError):
-            raise
-        raise UnreadableFrameError(f"not a stream of a message: {error}") from error
-    return whole
+class MessageProgress(EventsEnd):
+    """Reads one stream: whether it ended, and what it amounts to."""
+
+    def __init__(self) -> None:
+        super().__init__({"message_stop"})
+        self._folding = Folding(_Fold(), "a stream of a message")
+
+    def feed(self, data: bytes) -> None:
+        """One more payload; what is no event counts as an error."""
+        if self._folding.grows(data):
+            return
+        super().feed(data)
+        try:
+            event = parse(data)
+        except ValueError as error:
+            self._folding.misread(error)
+            return
+        self._folding.add(data, event)
+
+    def let_go(self) -> None:
+        """Watch on, but keep nothing: the answer will not be asked for."""
+        self._folding.refuse("too large")
+
+    def answer(self) -> Json:
+        """The message that the events amount to. Raises UnreadableFrameError."""
+        return self._folding.answer()
 
 
 _WITH_ID: Final = re.compile(rb'"type"\s*:\s*"message(?:_start)?"')

@@ -20,7 +20,7 @@ from proxy.core.dialects import (
     responses_stream,
     responses_unfold,
 )
-from proxy.core.dialects.base import Json, Progress, Stamp
+from proxy.core.dialects.base import Json, Stamp
 from proxy.core.dialects.contents import Contents, Question, is_one_of, talk
 from proxy.core.dialects.reader import Found, Reader, UnknownShapeError
 from proxy.core.dialects.responses_parameters import TABLE, echoed
@@ -51,18 +51,14 @@ class Responses(Reader, events.ToldUsage):
     path = "/v1/responses"
     table = TABLE
     end_marker = b""
+    watch = responses_stream.ResponseProgress
     name_of = staticmethod(events.name_of)
-    fold = staticmethod(responses_stream.fold)
     unfold = staticmethod(responses_unfold.unfold)
     refresh = staticmethod(responses_stream.refresh)
     is_answer = staticmethod(responses_answer.is_answer)
     facts = staticmethod(responses_answer.facts)
     said = staticmethod(responses_answer.said)
     usage_of = staticmethod(responses_answer.usage_of)
-
-    def watch(self) -> Progress:
-        """A new watch over a stream."""
-        return events.EventsProgress(responses_stream.LAST)
 
     def stamp(self, token: str, created: int, body: Json) -> Stamp:
         """An id like OpenAI's, and the caller's own metadata."""

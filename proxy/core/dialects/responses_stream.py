@@ -5,12 +5,12 @@ only where that event leaves the output out, as some origins do.
 """
 
 import re
-from collections.abc import Iterable
 from typing import Any, Final
 
 from proxy.core.canonical import dumps
 from proxy.core.dialects.base import Json, Stamp, UnreadableFrameError
-from proxy.core.dialects.events import ERROR, name_of
+from proxy.core.dialects.events import ERROR, EventsEnd
+from proxy.core.dialects.folding import UNMERGED
 from proxy.core.dialects.payloads import has_halves, healed, parse
 from proxy.core.dialects.stamping import unpadded
 
@@ -25,28 +25,47 @@ LAST: Final = frozenset(ENDS.values())
 _ITEM_DONE: Final = "response.output_item.done"
 
 
-def fold(frames: Iterable[bytes]) -> Json:
-    """The response that the last event tells. Raises UnreadableFrameError."""
-    answer: Any = None
-    done: dict[int, bytes] = {}
-    try:
-        for number, frame in enumerate(frames):
-            name = name_of(frame)
-            if name == ERROR:
-                raise UnreadableFrameError("the stream carries an error")
-            if name == _ITEM_DONE:
-                done[number] = frame
-            elif name in LAST:
-                answer = _healed(frame)["response"]
-        if not answer["output"]:
-            events = sorted(map(_healed, done.values()), key=lambda event: event["output_index"])
-            answer["output"] = [event["item"] for event in events]
-    except (ValueError, AttributeError, TypeError, LookupError) as error:
-        if isinstance(error, UnreadableFrameError):
-            raise
-        raise UnreadableFrameError(f"not a stream of a response: {error}") from error
-    whole: Json = answer
-    return whole
+class ResponseProgress(EventsEnd):
+    """Reads one stream: whether it ended, and what it amounts to."""
+
+    def __init__(self) -> None:
+        super().__init__(LAST)
+        self._whole = b""
+        self._done: list[bytes] = []
+        self._problem = ""
+
+    def feed(self, data: bytes) -> None:
+        """One more payload; what is no event counts as an error."""
+        super().feed(data)
+        if self._problem:
+            return
+        if self.name == ERROR:
+            self._refuse("the stream carries an error")
+        elif self.name == _ITEM_DONE:
+            self._done.append(data)
+        elif self.name in LAST:
+            self._whole = data
+
+    def let_go(self) -> None:
+        """Watch on, but keep nothing: the answer will not be asked for."""
+        self._refuse("too large")
+
+    def answer(self) -> Json:
+        """The response that the last event tells. Raises UnreadableFrameError."""
+        if self._problem:
+            raise UnreadableFrameError(self._problem)
+        try:
+            answer: Json = _healed(self._whole)["response"]
+            if not answer["output"]:
+                events = sorted(map(_healed, self._done), key=lambda event: event["output_index"])
+                answer["output"] = [event["item"] for event in events]
+        except UNMERGED as error:
+            raise UnreadableFrameError(f"not a stream of a response: {error}") from error
+        return answer
+
+    def _refuse(self, problem: str) -> None:
+        self._problem = problem
+        self._whole, self._done = b"", []
 
 
 def _healed(frame: bytes) -> Any:  # noqa: ANN401 - JSON is anything

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 from hypothesis import strategies as st
 
-from proxy.core.dialects.choices import ChoicesProgress
+from proxy.core.dialects.chat_stream import watch
+from proxy.core.dialects.choices_stream import ChoicesProgress
 from tests.core.builders import Json, json_values, texts
 
 unknown = st.dictionaries(st.sampled_from(["x_one", "x_two"]), json_values, max_size=2)
@@ -155,7 +156,7 @@ def frames(*deltas: Json, **more: Any) -> list[bytes]:
 
 
 def progress(*payloads: bytes) -> ChoicesProgress:
-    found = ChoicesProgress()
+    found = watch()
     for payload in payloads:
         found.feed(payload)
     return found

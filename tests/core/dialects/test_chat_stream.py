@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from proxy.core.canonical import dumps
 from proxy.core.dialects.base import Stamp, UnreadableFrameError
 from proxy.core.dialects.chat import Chat
-from proxy.core.dialects.chat_stream import fold
 from proxy.core.dialects.stamping import refresh
-from proxy.core.stream import Recorder
+from proxy.core.stream import Marks, Recorder
 from tests.core.builders import Json
 from tests.core.dialects.chat_answers import frames, progress, said
 from tests.core.dialects.chat_streams import streamed, told
+from tests.core.dialects.folding import chat as fold
 
 
 @settings(deadline=None)
@@ -43,7 +43,7 @@ def test_however_the_bytes_are_cut_the_answer_is_the_same(
     """Inside a character, a line ending or a field."""
     answer, chunks = found
     whole = wire(chunks, ending)
-    recorder = Recorder(Chat(), 1 << 20)
+    recorder = Recorder(Chat(), 1 << 20, Marks())
     for start, end in pairwise([0, *sorted(place % len(whole) for place in places), len(whole)]):
         recorder.feed(whole[start:end])
 
@@ -57,7 +57,7 @@ def test_every_place_to_cut_once(ending: bytes) -> None:
     answer = said(role="assistant", content="Grüße, 🎉")
     whole = wire(told(answer, Random(1)), ending)
     for place in range(len(whole)):
-        recorder = Recorder(Chat(), 1 << 20)
+        recorder = Recorder(Chat(), 1 << 20, Marks())
         recorder.feed(whole[:place])
         recorder.feed(whole[place:])
 

@@ -9,10 +9,10 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from proxy.core.canonical import loads
-from proxy.core.dialects.chat_stream import fold
 from proxy.core.dialects.chat_unfold import unfold
 from tests.core.builders import Json
 from tests.core.dialects.chat_answers import answers, odd_answers, said
+from tests.core.dialects.folding import chat as fold
 
 
 @settings(deadline=None)

@@ -10,11 +10,12 @@ from openai.types import Completion
 
 from proxy.core.dialects.base import UnreadableFrameError
 from proxy.core.dialects.completions import Completions
-from proxy.core.dialects.completions_stream import facts, fold, said, unfold, usage_frame
+from proxy.core.dialects.completions_stream import facts, said, unfold, usage_frame
 from proxy.core.sse import encode
-from proxy.core.stream import Recorder
+from proxy.core.stream import Marks, Recorder
 from tests.core.builders import Json
 from tests.core.dialects.completions_answers import answers
+from tests.core.dialects.folding import completions as fold
 
 
 def choice(text: Any = " Paris.", **more: Any) -> Json:
@@ -38,7 +39,7 @@ def test_however_the_bytes_are_cut_the_answer_is_the_same(whole: Json, at: list[
     frames = [*unfold(whole, include_usage=True), b"[DONE]"]
     stream = b"".join(map(encode, frames))
     edges = [0, *sorted(place % (len(stream) + 1) for place in at), len(stream)]
-    recorder = Recorder(Completions(), 1 << 20)
+    recorder = Recorder(Completions(), 1 << 20, Marks())
     for begin, end in pairwise(edges):
         recorder.feed(stream[begin:end])
 

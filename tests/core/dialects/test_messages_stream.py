@@ -6,11 +6,12 @@ import pytest
 from proxy.core.admission import why_not
 from proxy.core.dialects.base import Stamp, UnreadableFrameError
 from proxy.core.dialects.messages import Messages
-from proxy.core.dialects.messages_stream import facts, fold, refresh, text_of, usage_of
+from proxy.core.dialects.messages_stream import facts, refresh, text_of, usage_of
 from proxy.core.dialects.messages_stream import said as what_it_says
 from proxy.core.dialects.messages_unfold import unfold
 from proxy.core.model import Usage
 from tests.core.builders import Json
+from tests.core.dialects.folding import messages as fold
 from tests.core.dialects.messages_answers import said
 
 HI = said("Hi there")

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from proxy.core.dialects.base import Stamp
 from proxy.core.dialects.messages import Messages
-from proxy.core.dialects.messages_stream import fold
 from proxy.core.dialects.messages_unfold import unfold
 from proxy.core.model import Answer
-from proxy.core.stream import Recorder, replay
+from proxy.core.stream import Marks, Recorder, replay
 from tests.core.builders import Json
+from tests.core.dialects.folding import messages as fold
 from tests.core.dialects.messages_answers import answers, said
 
 
@@ -74,7 +74,7 @@ def test_a_replay_is_read_back_however_it_is_cut(answer: Json, at: list[int]) ->
     whole = b"".join(
         piece for _, piece in replay(Messages(), Answer(body), stamp, include_usage=True)
     )
-    recorder = Recorder(Messages(), 1 << 24)
+    recorder = Recorder(Messages(), 1 << 24, Marks())
     for start, end in pairwise([0, *sorted(min(place, len(whole)) for place in at), len(whole)]):
         recorder.feed(whole[start:end])
 

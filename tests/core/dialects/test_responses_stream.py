@@ -6,13 +6,14 @@ from hypothesis import given
 
 from proxy.core.admission import why_not
 from proxy.core.dialects.base import Stamp, UnreadableFrameError
-from proxy.core.dialects.events import EventsProgress, name_of
+from proxy.core.dialects.events import name_of
 from proxy.core.dialects.responses import Responses
 from proxy.core.dialects.responses_answer import facts, said, text_of, usage_of
-from proxy.core.dialects.responses_stream import LAST, fold, refresh
+from proxy.core.dialects.responses_stream import ResponseProgress, refresh
 from proxy.core.dialects.responses_unfold import unfold
 from proxy.core.model import Usage
 from tests.core.builders import Json, json_values
+from tests.core.dialects.folding import responses as fold
 from tests.core.dialects.responses_answers import message
 from tests.core.dialects.responses_answers import said as answer
 
@@ -20,8 +21,8 @@ HI = answer(message("Hi"))
 FRAMES = unfold(HI, include_usage=True)
 
 
-def progress(*payloads: bytes) -> EventsProgress:
-    found = EventsProgress(LAST)
+def progress(*payloads: bytes) -> ResponseProgress:
+    found = ResponseProgress()
     for payload in payloads:
         found.feed(payload)
     return found

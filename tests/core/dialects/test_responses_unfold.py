@@ -14,11 +14,11 @@ from openai.types.responses import Response, ResponseStreamEvent
 from proxy.core.dialects.base import Stamp
 from proxy.core.dialects.events import name_of
 from proxy.core.dialects.responses import Responses
-from proxy.core.dialects.responses_stream import fold
 from proxy.core.dialects.responses_unfold import unfold
 from proxy.core.model import Answer
-from proxy.core.stream import Recorder, replay
+from proxy.core.stream import Marks, Recorder, replay
 from tests.core.builders import Json
+from tests.core.dialects.folding import responses as fold
 from tests.core.dialects.responses_answers import answers, message, said
 
 DELTAS = {
@@ -111,7 +111,7 @@ def test_a_replay_is_read_back_however_it_is_cut(answer: Json, at: list[int]) ->
     whole = b"".join(
         piece for _, piece in replay(Responses(), Answer(body), stamp, include_usage=True)
     )
-    recorder = Recorder(Responses(), 1 << 24)
+    recorder = Recorder(Responses(), 1 << 24, Marks())
     for start, end in pairwise([0, *sorted(min(place, len(whole)) for place in at), len(whole)]):
         recorder.feed(whole[start:end])
     ended = {"completed_at": 9} if answer["completed_at"] else {}
