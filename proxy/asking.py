@@ -26,7 +26,7 @@ from proxy.core.model import Answer, CacheRequest, Entry, Lease, Result
 from proxy.core.quarantine import is_quarantined
 from proxy.core.recording import Recording
 from proxy.core.spending import Ledger, Part
-from proxy.errors import RepriseError
+from proxy.errors import OverloadedError, RepriseError
 from proxy.flights import Flight, Flights, Seat
 from proxy.learning import Learning, NearMiss, Trial
 from proxy.ports import Origin, OriginRequest
@@ -39,11 +39,15 @@ Confirm = Callable[[Entry], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """How the origin is asked on a miss: whom, what, and by whose credential."""
+    """How the origin is asked on a miss: whom, what, and by whose credential.
+
+    `count` is called before it is, on the caller's behalf. It raises RateLimitedError.
+    """
 
     origin: Origin
     request: OriginRequest
     credential: str = ""
+    count: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +107,20 @@ class Asker:
         self._confirm = confirm
 
     def board(self, errand: Errand, since: float) -> tuple[Flight, Result]:
-        """The flight under way, or a new one; a caller who wants his own answer flies alone."""
+        """The flight under way, or a new one; a caller who wants his own answer flies alone.
+
+        Raises:
+            OverloadedError: There is no place for a new one.
+            RateLimitedError: The caller may not have one now.
+        """
         request = errand.request
         is_shareable = may_share(request.directives)
         key = call_key(request, errand.call.credential) if is_shareable else None
         if key is not None and (flight := self._flights.find(key, since)) is not None:
             return flight, Result.COALESCED
+        self._flights.check()
+        if errand.call.count is not None and errand.part is None:
+            errand.call.count()
         flight = self._flight(errand, key)
         self._flights.launch(flight, self._fly(flight, errand))
         return flight, Result.MISS
@@ -130,7 +142,10 @@ class Asker:
 
     async def _refresh(self, errand: Errand) -> str | None:
         """Why no fresh answer is kept; None when one is, here or by another replica."""
-        flight, _ = self.board(errand, perf_counter())
+        try:
+            flight, _ = self.board(errand, perf_counter())
+        except OverloadedError as error:
+            return str(error)
         with self.listening(flight):
             try:
                 head, landing = await flight.head(), await flight.landed()

@@ -75,8 +75,11 @@ class BatchCalls:
         """Ask for these inputs with this body, and wait for the answer.
 
         Raises:
-            ApiError: The origin cannot be asked, or its answer broke off.
+            ApiError: The origin cannot be asked, or may not be now, or its answer broke off.
         """
+        self._flights.check()
+        if call.count is not None:
+            call.count()
         keys = [
             call_key(item.request, call.credential)
             for item in items

@@ -139,6 +139,19 @@ class TooLargeError(ApiError):
     kind = "invalid_request_error"
 
 
+class RateLimitedError(ApiError):
+    """The caller's fault: more requests than the configuration allows him."""
+
+    status = 429
+    kind = "requests"
+
+
+class OverloadedError(ApiError):
+    """Our fault, for a while: more requests are under way than the configuration allows at all."""
+
+    status = 503
+
+
 class UnreachableError(ApiError):
     """The origin's fault: no connection, or one that broke before an answer."""
 

@@ -12,6 +12,7 @@ to him.
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from math import inf
@@ -20,6 +21,7 @@ from typing import Any, Protocol
 
 from proxy.core.changes import Selector, Traits
 from proxy.core.model import Answer
+from proxy.core.quotas import Slots
 from proxy.core.recording import Head, Landing
 from proxy.core.stream import Marks
 from proxy.errors import BrokenStreamError, RepriseError
@@ -102,6 +104,7 @@ class Flight:
         self._landing: Landing | None = None
         self._error: RepriseError | None = None
         self._is_over = False
+        self._when_over: Callable[[], None] | None = None
         self._over_at: float = inf
         self._chunks: list[bytes] = []
         self._forgotten = 0
@@ -217,11 +220,18 @@ class Flight:
         self._landing = Landing(answer, None)
         self.end()
 
+    def when_over(self, work: Callable[[], None]) -> None:
+        """Have this done as soon as the last byte is there, or will never be."""
+        self._when_over = work
+
     def end(self) -> None:
         """No more will come; a call that ends without a landing or an error was given up."""
         if self._landing is None and self._error is None:
             self._error = BrokenStreamError("the call was given up")
         self._is_over = True
+        work, self._when_over = self._when_over, None
+        if work is not None:
+            work()
         self._over_at = min(self._over_at, perf_counter())
         self._announce()
 
@@ -269,6 +279,7 @@ class Flights:
         tasks: Owner of the calls.
         linger_s: How long a landed flight can still be joined.
         finish_deserted: Read a call to its end though nobody listens any more.
+        slots: Places for calls: each flight has one. None for as many as may be.
         newest: The newest purge of a namespace that is known; None where none are followed.
     """
 
@@ -278,11 +289,13 @@ class Flights:
         *,
         linger_s: float,
         finish_deserted: bool,
+        slots: Slots | None = None,
         newest: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._tasks = tasks
         self._linger_s = linger_s
         self._finish_deserted = finish_deserted
+        self._slots = slots or Slots(sys.maxsize, "calls")
         self._newest = newest
         self._by_key: dict[str, Flight] = {}
         self._calls: dict[Flight, asyncio.Task[None]] = {}
@@ -303,7 +316,11 @@ class Flights:
         return flight
 
     def launch(self, flight: Flight, work: Coroutine[Any, Any, None]) -> None:
-        """Run the call, and what is to be done with its answer."""
+        """Run the call, and what is to be done with its answer.
+
+        Whoever may be refused has asked `check` for a place before.
+        """
+        flight.when_over(self._slots.take())
         flight.generation = self._newest()
         task = self._tasks.start("flight", work)
         self._calls[flight] = task
@@ -314,6 +331,10 @@ class Flights:
         """Wait until the call has ended, and what is to be done with its answer is done."""
         if (call := self._calls.get(flight)) is not None:
             await asyncio.wait([call])
+
+    def check(self) -> None:
+        """Raise OverloadedError where there is no place for another call."""
+        self._slots.check()
 
     def _ended(self, flight: Flight) -> None:
         del self._calls[flight]

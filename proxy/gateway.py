@@ -13,7 +13,14 @@ from proxy.core.lookup import Hit, Miss, Seen
 from proxy.core.model import Answer, CacheRequest, Outcome, Result, Usage
 from proxy.core.recording import Head, Landing
 from proxy.core.stream import LiveFilter, Restamp, replay
-from proxy.errors import ApiError, BrokenStreamError, NotCachedError, RepriseError, UnreachableError
+from proxy.errors import (
+    ApiError,
+    BrokenStreamError,
+    NotCachedError,
+    OverloadedError,
+    RepriseError,
+    UnreachableError,
+)
 from proxy.exchange import Exchange
 from proxy.flights import Flight, Seat
 from proxy.learning import Choice, Learning
@@ -235,7 +242,11 @@ class Gateway:
         request, dialect, seen = errand.request, errand.dialect, self._proven(errand.seen)
         if request.directives.only_if_cached:
             raise not_cached()
-        flight, result = self._asker.board(errand, exchange.began)
+        try:
+            flight, result = self._asker.board(errand, exchange.began)
+        except OverloadedError as error:
+            yield self._stand_in(request, dialect, seen, exchange, error)
+            return
         exchange.learn(result=result)
         with self._asker.listening(flight) as seat:
             try:

@@ -1,9 +1,12 @@
 """Options that say for which caller a command acts, as the official SDKs say it."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from proxy.config import Config
 
 ApiKey = Annotated[
     str | None,
@@ -61,8 +64,14 @@ class Credential:
         }
         return {name: value for name, value in told.items() if value}
 
-    def tenant(self, path: str, key: bytes) -> str:
-        """The digest by which the proxy knows this caller; `key` is `cache.tenant_key`."""
-        from proxy.core import credentials  # noqa: PLC0415 - slow to import
+    def tenant(self, path: str, config: "Config") -> str:
+        """The digest by which a proxy with this configuration knows this caller.
 
-        return credentials.digest_of(self.headers(path), key)
+        Raises:
+            UnauthorizedError: It would not let him in.
+        """
+        from proxy.parts import rules  # noqa: PLC0415 - slow to import
+        from proxy.web import callers  # noqa: PLC0415 - slow to import
+
+        headers = self.headers(path)
+        return callers.principal(headers, config, rules.keys(config).holder(headers))

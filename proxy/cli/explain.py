@@ -175,11 +175,12 @@ def _look_up(config: "Config", body: Json, headers: dict[str, str]) -> Json:
 def _ask(config: "Config", url: str | None, body: Json, headers: dict[str, str]) -> Json:
     """What the running proxy says. It is told whose request it is, not by what key."""
     from proxy.errors import ApiError  # noqa: PLC0415 - slow to import
+    from proxy.parts import rules  # noqa: PLC0415 - slow to import
     from proxy.web import callers, imagined  # noqa: PLC0415 - slow to import
 
     proxy = proxy_of(config, url)
     try:
-        tenant = callers.caller(headers, config).tenant
+        tenant = callers.caller(headers, config, rules.keys(config)).tenant
     except ApiError as error:
         misused(error.message)
     heeded = {name: value for name, value in headers.items() if name in imagined.TAKEN}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
 import typer
 
@@ -16,6 +16,10 @@ from proxy.cli.operating import ProxyUrl, proxy_of
 from proxy.cli.options import AsJson, ConfigFile, load_or_exit, misused
 from proxy.cli.printing import print_json, progress_to
 from proxy.cli.transferring import upload
+from proxy.errors import UnauthorizedError
+
+if TYPE_CHECKING:
+    from proxy.config import Config
 
 Json = dict[str, Any]
 
@@ -59,14 +63,12 @@ def import_entries(
     "response": {...}}`; the caller whose key is given will find them, and the key itself is not
     sent. It needs `admin.token`, in the configuration or as ADMIN_TOKEN.
     """
-    found = load_or_exit(config)
-    proxy = proxy_of(found, url)
+    chosen = load_or_exit(config)
+    proxy = proxy_of(chosen, url)
     prepare: Prepare | None = None
     if chats:
         caller = Credential(api_key, organization, project)
-        prepare = partial(
-            as_chat, caller=caller, tenant=tenant, tenant_key=found.cache.tenant_secret
-        )
+        prepare = partial(as_chat, caller=caller, config=chosen, tenant=tenant)
     elif tenant is not None:
         misused("--tenant goes with --chats: an entry has its tenant.")
     proxy.call("GET", "config")  # before all is sent: is this a proxy, and the token its own?
@@ -81,9 +83,7 @@ def import_entries(
         raise typer.Exit(EXIT_FAILED)
 
 
-def as_chat(
-    line: bytes, *, caller: Credential, tenant: str | None, tenant_key: bytes = b""
-) -> bytes:
+def as_chat(line: bytes, *, caller: Credential, config: "Config", tenant: str | None) -> bytes:
     """A line of a log as the proxy takes it; one that is no object is sent as it is, to be told."""
     from proxy.core.canonical import dumps, loads  # noqa: PLC0415 - slow to import
 
@@ -95,7 +95,10 @@ def as_chat(
         return line
     path = told.get("path", CHATS_PATH)
     if tenant is None and caller.key is not None:
-        tenant = caller.tenant(path if isinstance(path, str) else CHATS_PATH, tenant_key)
+        try:
+            tenant = caller.tenant(path if isinstance(path, str) else CHATS_PATH, config)
+        except UnauthorizedError as error:
+            misused(f"--api-key: {error.message}")
     named = {} if tenant is None else {"tenant": tenant}
     return dumps({"object": "chat", **named, **told}) + b"\n"
 

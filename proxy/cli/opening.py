@@ -97,7 +97,7 @@ async def _with(config: Config, ask: Callable[[Runtime], Awaitable[T]]) -> T:
 def _read(runtime: Runtime, body: Json, headers: Mapping[str, str]) -> Understood:
     heeded = {name: value for name, value in headers.items() if name in imagined.TAKEN}
     try:
-        tenant = callers.caller(headers, runtime.config).tenant
+        tenant = callers.caller(headers, runtime.config, runtime.keys).tenant
         _, understood = imagined.read(
             runtime, body, path=Chat().path, headers=heeded, tenant=tenant
         )

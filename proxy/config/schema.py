@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from proxy.config import access as accesses
+from proxy.config.access import Access, Limits
 from proxy.config.admin import Admin
 from proxy.config.cache import Cache
 from proxy.config.embedder import Embedder
@@ -63,6 +65,12 @@ class Config(Section):
     server: Server = Server()
     """Where callers connect."""
 
+    access: Access = Access()
+    """Who may use the proxy."""
+
+    limits: Limits = Limits()
+    """How much callers may use of the proxy: each process counts for itself."""
+
     upstream: Upstream = Upstream()
     """Where answers come from."""
 
@@ -87,6 +95,13 @@ class Config(Section):
     @model_validator(mode="after")
     def _upstreams_fit_together(self) -> "Config":
         check(self.upstream, self.upstreams)
+        return self
+
+    @model_validator(mode="after")
+    def _keys_stay_here(self) -> "Config":
+        accesses.check(
+            self.access, self.upstream, self.upstreams, self.server.trusted_tenant_header
+        )
         return self
 
     @model_validator(mode="after")

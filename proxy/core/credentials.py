@@ -1,7 +1,7 @@
 """Which request headers say who asks: the caller's credential, and the account it is used for."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from proxy.core.model import digest
@@ -28,13 +28,32 @@ def digest_of(headers: Mapping[str, str], key: bytes = b"") -> str:
         headers: By lower-case name. What is not UTF-8 in a value is escaped (PEP 383).
         key: `cache.tenant_key`.
     """
-    others = sorted(n for n in headers if n not in KEYS and _LOOKS_SECRET.search(n) is not None)
     told = [headers.get(name, "") for name in KEYS + ACCOUNTS]
-    for name in others:
-        told += [name, headers[name]]
-    return digest(*(value.encode(errors="surrogateescape") for value in told), key=key)
+    return digest(*(_bytes(value) for value in (*told, *_others(headers))), key=key)
 
 
-def tenant_named(name: str, key: bytes = b"") -> str:
-    """The tenant that somebody who is trusted names, in place of its credential."""
-    return digest(b"tenant", name.encode(errors="surrogateescape"), key=key)
+def tenant_named(name: str, key: bytes = b"", headers: Mapping[str, str] | None = None) -> str:
+    """The tenant that somebody who is trusted names, in place of its credential.
+
+    Args:
+        name: The name.
+        key: `cache.tenant_key`.
+        headers: By lower-case name, where the origin's accounts tell tenants apart, and other
+            credentials, but what stands in `KEYS`.
+    """
+    headers = headers or {}
+    told = [part for one in ACCOUNTS if one in headers for part in (one, headers[one])]
+    parts = (name, *told, *_others(headers))
+    return digest(b"tenant", *(_bytes(value) for value in parts), key=key)
+
+
+def _others(headers: Mapping[str, str]) -> Iterator[str]:
+    """Name and value of each other header that looks like a credential."""
+    for name in sorted(headers):
+        if name not in KEYS and _LOOKS_SECRET.search(name) is not None:
+            yield name
+            yield headers[name]
+
+
+def _bytes(value: str) -> bytes:
+    return value.encode(errors="surrogateescape")

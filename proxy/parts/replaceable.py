@@ -12,9 +12,11 @@ from proxy.batchcalls import BatchCalls
 from proxy.batching import Batcher
 from proxy.coalescing import Turns
 from proxy.config import Config
+from proxy.core.access import Keys
 from proxy.core.admission import Admission
 from proxy.core.directives import Limits
 from proxy.core.model import Entry
+from proxy.core.quotas import Terms
 from proxy.gateway import Gateway
 from proxy.parts import rules
 from proxy.parts.semantic import semantic_of
@@ -33,6 +35,8 @@ class Replaceable:
     Attributes:
         semantic: What finds reworded questions; None where only exact repeats are answered.
         origins: Started by who built this, and closed after its last request.
+        keys: One of which callers must have; none where anybody may come.
+        terms: How much a caller may use of the proxy.
     """
 
     gateway: Gateway
@@ -43,6 +47,8 @@ class Replaceable:
     origins: Origins
     admission: Admission
     limits: Limits
+    keys: Keys
+    terms: Terms
 
 
 def build(config: Config, standing: Standing, origins: Origins | None = None) -> Replaceable:
@@ -80,6 +86,8 @@ def build(config: Config, standing: Standing, origins: Origins | None = None) ->
         origins=origins or Origins(config, observer),
         admission=rules.admission(config),
         limits=rules.limits(config, least),
+        keys=rules.keys(config),
+        terms=rules.terms(config),
     )
 
 

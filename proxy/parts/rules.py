@@ -4,11 +4,14 @@ A part of the composition root, apart for its size.
 """
 
 from proxy.config import Config
+from proxy.config import access as accesses
 from proxy.config import telemetry as configured
+from proxy.core.access import Key, Keys
 from proxy.core.admission import Action, Admission
 from proxy.core.directives import Limits
 from proxy.core.freshness import Lifetimes, Rules, TtlRule
 from proxy.core.purging import ScheduledPurge
+from proxy.core.quotas import Terms
 from proxy.core.tagging import TagRule
 from proxy.telemetry.prices import Price, Prices, Rate
 
@@ -44,6 +47,34 @@ def admission(config: Config) -> Admission:
         tools=Action[chosen.tools_action.upper()],
         stored=Action[chosen.stored_action.upper()],
     )
+
+
+def keys(config: Config) -> Keys:
+    """The keys that callers must have one of; none where anybody may come."""
+    return Keys(
+        Key(
+            key.name,
+            key.digest,
+            key.tenant or key.name,
+            _terms(config.limits, key.requests_per_minute, key.concurrent_requests),
+            key.namespaces,
+            key.models,
+        )
+        for key in config.access.keys
+    )
+
+
+def terms(config: Config) -> Terms:
+    """How much a caller may use of the proxy who has no key, or whose key says nothing of it."""
+    return _terms(config.limits)
+
+
+def _terms(
+    limits: accesses.Limits, per_minute: float | None = None, concurrent: int | None = None
+) -> Terms:
+    """Those of a key, or in their place those of everybody."""
+    own = per_minute or limits.requests_per_minute
+    return Terms(own, limits.burst or max(1, own or 1), concurrent or limits.concurrent_requests)
 
 
 def limits(config: Config, least: float | None) -> Limits:

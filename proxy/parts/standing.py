@@ -14,6 +14,7 @@ from typing import TextIO
 from proxy.announcing import Announcer
 from proxy.backlog import Backlog, Drain
 from proxy.config import Config, digest
+from proxy.core.quotas import Quotas, Slots
 from proxy.flights import Flights
 from proxy.forgetting import Forgetting
 from proxy.parts import experience as experiences
@@ -63,6 +64,9 @@ class Standing:
         writing: The answers that are just being stored.
         forgetting: Forgets what is meant, everywhere.
         stages: Of every part that can fail.
+        quotas: What callers have left.
+        asking: Places for calls to origins.
+        in_flight: Places for requests of callers.
         closers: Each part's `close`, in the order of the building.
         announcer: Says that this process is there, and knows who else is.
         redis: What is known of the way to Redis; None without one.
@@ -84,6 +88,9 @@ class Standing:
     experience: Experience
     repeats: Repeats
     flights: Flights
+    quotas: Quotas
+    asking: Slots
+    in_flight: Slots
     refreshes: Refreshes
     upkeep: Upkeep
     drain: Drain
@@ -145,6 +152,8 @@ def adapt(stands: Standing, config: Config) -> None:
     stands.flights.adapt(
         linger_s=cache.deadline_ms / 1000, finish_deserted=cache.finish_on_disconnect
     )
+    stands.asking.most = config.limits.asking
+    stands.in_flight.most = config.limits.in_flight
     stands.experience.learning.adapt(experiences.terms(config))
     if stands.meaning is not None and stands.meaning.second is not None:
         stands.meaning.second.calls.wait_s = semantic.wait_s(config)
@@ -176,6 +185,7 @@ class _Builder:
         self.watch = Watch(clock=time.time, is_on=config.admin.token is not None)
         self.observer: Observer = Telemetry([self.logs, self.metrics, self.watch, *traced])
         self.tasks = Tasks(self.observer)
+        self.asking = Slots(config.limits.asking, "requests to the origin")
         self.stages: list[Stage] = []
 
     def build(self) -> Standing:
@@ -205,6 +215,9 @@ class _Builder:
             experience=experience,
             repeats=Repeats(session, (shared.tier, shared.stage), experience.hits, self.observer),
             flights=flights,
+            quotas=Quotas(),
+            asking=self.asking,
+            in_flight=Slots(self.config.limits.in_flight, "requests"),
             refreshes=Refreshes(self.tasks, self.observer),
             upkeep=upkeep,
             drain=self._drain(shared, upkeep),
@@ -289,6 +302,7 @@ class _Builder:
             self.tasks,
             linger_s=cache.deadline_ms / 1000,
             finish_deserted=cache.finish_on_disconnect,
+            slots=self.asking,
             newest=lambda: shared.namespaces.newest,
         )
 

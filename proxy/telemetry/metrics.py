@@ -22,6 +22,7 @@ from proxy.telemetry.reloads import Reloads
 from proxy.telemetry.series import Family, families
 
 OTHER = "other"
+FIRST_ERROR = 400
 _NONE = Usage(0, 0)
 STAGES = ("session", "shared", "rewrite", "embed", "vector", "verify", "upstream")
 MAX_NAMES = 64
@@ -33,6 +34,20 @@ SLOW = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
 """Of a probability: finer where a verifier is sure."""
+
+
+REFUSALS = frozenset(
+    {
+        "invalid_api_key",
+        "namespace_not_allowed",
+        "model_not_allowed",
+        "endpoint_not_allowed",
+        "rate_limit_exceeded",
+        "overloaded",
+        "body_too_large",
+    }
+)
+"""Why a request is refused for what callers may do, or how much."""
 
 
 class Names:
@@ -105,6 +120,11 @@ class Metrics:
         self._upstream_failures = self._counter(
             "upstream_failures", "Calls the origin did not answer well.", "kind"
         )
+        self._refused = self._counter(
+            "refused", "Requests and connections that were refused.", "reason"
+        )
+        for reason in sorted(REFUSALS):  # so that what never happened reads 0
+            self._refused.labels(reason)
         self._stage_failures = self._counter(
             "stage_failures", "Stages that failed or ran late.", "stage", "kind"
         )
@@ -179,6 +199,8 @@ class Metrics:
         self._time(outcome)
         if outcome.probability is not None:
             self._probability.observe(outcome.probability)
+        if outcome.reason in REFUSALS and outcome.status >= FIRST_ERROR:
+            self._refused.labels(outcome.reason).inc()
         failure = upstream_failure(outcome)
         if failure is not None:
             self._upstream_failures.labels(failure).inc()

@@ -30,6 +30,7 @@ from proxy.web import (
     cached,
     embeddings,
     endpoints,
+    entrance,
     feedback,
     health,
     openapi,
@@ -39,7 +40,7 @@ from proxy.web import (
 )
 from proxy.web.admin import routes as admin
 from proxy.web.dashboard import page as dashboard
-from proxy.web.keys import RELOADER, REQUEST_ID, RUNTIME, STOPPING
+from proxy.web.keys import GUARDED, RELOADER, REQUEST_ID, RUNTIME, STOPPING
 from proxy.web.lane import Lane
 from proxy.web.protocol import LaneRunner
 
@@ -58,7 +59,9 @@ def make_app(reloader: Reloader) -> web.Application:
     app = web.Application(middlewares=[envelope], client_max_size=limit)
     app[RELOADER] = reloader
     app[STOPPING] = asyncio.Event()
+    app[GUARDED] = True
     app.on_response_prepare.append(_say_goodbye)
+    app.on_response_prepare.append(_say_what_is_left)
     for path, handler in CACHED.items():
         app.router.add_post(path, handler)
     app.router.add_route("*", feedback.PATH, feedback.handle)
@@ -126,7 +129,10 @@ def _prefix(request: web.Request, runtime: Runtime) -> str | None:
 
 async def _enveloped(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        return await handler(request)
+        if GUARDED not in request.app:
+            return await handler(request)
+        with entrance.entered(request):
+            return await handler(request)
     except ApiError as error:
         return _error(request, error)
     except web.HTTPException as error:
@@ -145,6 +151,12 @@ async def _say_goodbye(request: web.Request, response: web.StreamResponse) -> No
     if request.app[STOPPING].is_set() and response.status != HTTPStatus.SWITCHING_PROTOCOLS:
         response.force_close()
         response.headers["connection"] = "close"
+
+
+async def _say_what_is_left(request: web.Request, response: web.StreamResponse) -> None:
+    """In place of what an origin says: that is of its own limits."""
+    if (left := request.get(entrance.LEFT)) is not None:
+        response.headers.update(left.headers())
 
 
 def _mapped(request: web.Request, error: web.HTTPException) -> ApiError:

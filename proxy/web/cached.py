@@ -18,7 +18,7 @@ from proxy.gateway import not_cached
 from proxy.ports import OriginRequest
 from proxy.repeats import Repeat
 from proxy.upstream.client import end_to_end
-from proxy.web import callers, endpoints, passthrough, reply
+from proxy.web import callers, endpoints, entrance, passthrough, reply
 from proxy.web.keys import REQUEST_ID, RUNTIME
 from proxy.web.protocol import LaneProtocol
 
@@ -32,6 +32,7 @@ def handler(dialect: Dialect) -> Handler:
         runtime = request[RUNTIME]
         exchange = Exchange(Outcome(request[REQUEST_ID], Result.MISS, dialect.api))
         if "content-encoding" in request.headers:
+            entrance.permit_unread(request)
             exchange.learn(result=Result.BYPASS, reason="encoded body")
             return await passthrough.relay(request, await request.read(), exchange)
         raw = await request.read()
@@ -46,6 +47,8 @@ def handler(dialect: Dialect) -> Handler:
             exchange.learn(status=problem.status)
             return reply.error(request, problem, exchange.outcome, expose=expose)
         exchange.learn(result=Result.BYPASS, reason=found.bypass)
+        if entrance.must_be_asked_as_read(request):
+            raw = dumps(found.request.body)
         return await passthrough.relay(request, raw, exchange, to)
 
     return handle
@@ -91,7 +94,7 @@ def _read(
     found = understand(
         dialect,
         named(body, to),
-        caller=callers.caller(headers, runtime.config),
+        caller=callers.caller(headers, runtime.config, runtime.keys),
         asked=directives.parse(headers, runtime.limits),
         admission=runtime.admission,
         extra=callers.keyed(request, headers) | keyed(to),
@@ -99,6 +102,7 @@ def _read(
         by_model=runtime.config.cache.judgement.llm.rewrite,
     )
     scope = found.request.scope
+    entrance.permit(request, scope, endpoints.deployment(to.path))
     exchange.learn(model=scope.model, tenant=scope.tenant, namespace=scope.namespace)
     if runtime.config.admin.token is not None and runtime.config.admin.show_questions:
         exchange.learn(question=found.request.question)
@@ -144,7 +148,7 @@ async def _answer(
 def _learn(request: web.Request, repeat: Repeat) -> None:
     """Have the next one of the same bytes answered as they arrive."""
     if isinstance(request.protocol, LaneProtocol):
-        request.protocol.learn(request[RUNTIME], repeat)
+        request.protocol.learn(request[RUNTIME], repeat, entrance.limited(request))
 
 
 def call_for(request: web.Request, raw: bytes, body: dict[str, Any], to: Destination) -> Call:
@@ -153,7 +157,8 @@ def call_for(request: web.Request, raw: bytes, body: dict[str, Any], to: Destina
     # Compression is the connection's business: a decoded body is what gets understood and kept.
     headers = end_to_end(callers.for_origin(request, runtime.config))
     headers = [pair for pair in headers if pair[0] != "accept-encoding"]
-    if runtime.config.cache.tenancy == "shared":
+    is_shared = runtime.config.cache.tenancy == "shared"
+    if is_shared or entrance.must_be_asked_as_read(request):
         # Of a name given twice the key counts the last value, an origin may count the first:
         # among strangers who share answers, it must be asked what was keyed.
         raw = dumps(body)
@@ -163,4 +168,5 @@ def call_for(request: web.Request, raw: bytes, body: dict[str, Any], to: Destina
         credential=credentials.digest_of(
             callers.lowered(request), runtime.config.cache.tenant_secret
         ),
+        count=entrance.count(request),
     )

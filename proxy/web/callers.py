@@ -6,6 +6,7 @@ from aiohttp import web
 
 from proxy.config import Config
 from proxy.core import credentials, directives
+from proxy.core.access import Key, Keys
 from proxy.core.model import Caller
 from proxy.web.keys import TRACED
 
@@ -25,18 +26,34 @@ def lowered(request: web.Request) -> dict[str, str]:
     return found
 
 
-def caller(headers: Mapping[str, str], config: Config) -> Caller:
-    """Who asks. Raises BadRequestError when a header of ours cannot be read."""
-    who = _principal(headers, config)
+def caller(headers: Mapping[str, str], config: Config, keys: Keys) -> Caller:
+    """Who asks.
+
+    Raises:
+        BadRequestError: A header of ours cannot be read.
+        UnauthorizedError: A key of ours is asked for, and it has none.
+    """
+    key = keys.holder(headers)
+    who = principal(headers, config, key)
     tenant = EVERYBODY if config.cache.tenancy == "shared" else who
     return Caller(tenant, directives.session(headers), who)
 
 
-def _principal(headers: Mapping[str, str], config: Config) -> str:
+def principal(headers: Mapping[str, str], config: Config, key: Key | None) -> str:
+    """Who asks, whoever shares answers with whom.
+
+    Args:
+        headers: By lower-case name.
+        config: Says whether a front is trusted.
+        key: The caller's, where keys are asked for.
+    """
     trusted = config.server.trusted_tenant_header
+    secret = config.cache.tenant_secret
+    if key is not None:
+        return credentials.tenant_named(key.tenant, secret, headers)
     if trusted is not None and (name := headers.get(trusted.lower())):
-        return credentials.tenant_named(name, config.cache.tenant_secret)
-    return credentials.digest_of(headers, config.cache.tenant_secret)
+        return credentials.tenant_named(name, secret)
+    return credentials.digest_of(headers, secret)
 
 
 def keyed(request: web.Request, headers: Mapping[str, str]) -> dict[str, str]:
@@ -52,6 +69,8 @@ def for_origin(request: web.Request, config: Config) -> list[tuple[str, str]]:
     ours = directives.NAMES | {"host", "content-length", "expect"}
     if (trusted := config.server.trusted_tenant_header) is not None:
         ours = ours | {trusted.lower()}
+    if config.access.keys:
+        ours = ours.union(credentials.KEYS)
     traced = request.get(TRACED, {})
     if traced:  # what the caller's headers say of the trace would leave our own spans out
         ours = ours | {"traceparent", "tracestate"}

@@ -7,13 +7,14 @@ from aiohttp import web
 
 from proxy.core import directives, status
 from proxy.core.batch import Batch, understand_batch
+from proxy.core.canonical import dumps
 from proxy.core.dialects.embeddings import API
 from proxy.core.model import Outcome, Result
 from proxy.core.routing import Destination
 from proxy.errors import ApiError
 from proxy.exchange import Exchange
 from proxy.gateway import not_cached
-from proxy.web import cached, callers, passthrough, reply
+from proxy.web import cached, callers, endpoints, entrance, passthrough, reply
 from proxy.web.keys import REQUEST_ID, RUNTIME
 
 
@@ -23,6 +24,7 @@ async def handle(request: web.Request) -> web.StreamResponse:
     exchange = Exchange(Outcome(request[REQUEST_ID], Result.MISS, API))
     raw = await request.read()
     if "content-encoding" in request.headers:
+        entrance.permit_unread(request)
         exchange.learn(result=Result.BYPASS, reason="encoded body")
         return await passthrough.relay(request, raw, exchange)
     to = passthrough.destination(request)
@@ -36,6 +38,8 @@ async def handle(request: web.Request) -> web.StreamResponse:
         expose = runtime.config.server.expose_cache_headers
         return reply.error(request, problem, exchange.outcome, expose=expose)
     exchange.learn(result=Result.BYPASS, reason=batch.bypass)
+    if entrance.must_be_asked_as_read(request):
+        raw = dumps(batch.body)
     return await passthrough.relay(request, raw, exchange, to)
 
 
@@ -58,12 +62,13 @@ def _read(request: web.Request, body: dict[str, Any], to: Destination, exchange:
     headers = callers.lowered(request)
     batch = understand_batch(
         body,
-        caller=callers.caller(headers, runtime.config),
+        caller=callers.caller(headers, runtime.config, runtime.keys),
         asked=directives.parse(headers, runtime.limits),
         admission=runtime.admission,
         extra=callers.keyed(request, headers) | cached.keyed(to),
     )
     scope = batch.scope
+    entrance.permit(request, scope, endpoints.deployment(to.path))
     exchange.learn(model=scope.model, tenant=scope.tenant, namespace=scope.namespace)
     return batch if runtime.config.cache.enabled else replace(batch, bypass="disabled")
 

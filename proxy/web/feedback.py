@@ -52,8 +52,9 @@ def _between_workers(request: web.Request) -> dict[str, str]:
 def _understood(request: web.Request, raw: bytes) -> tuple[str, str, str, Verdict]:
     """(tenant, which id, its value, the verdict)."""
     name, value, verdict = _read(raw)
-    config = request[RUNTIME].config
-    return callers.caller(callers.lowered(request), config).tenant, name, value, verdict
+    runtime = request[RUNTIME]
+    caller = callers.caller(callers.lowered(request), runtime.config, runtime.keys)
+    return caller.tenant, name, value, verdict
 
 
 async def _take(

@@ -49,12 +49,14 @@ def read(
     extra = {name: lowered[name] for name in callers.KEYED if name in lowered}
     if query := path.partition("?")[2]:
         extra["query"] = query
-    nobody = callers.caller({}, config).tenant
-    is_told = tenant is not None and config.cache.tenancy != "shared"
+    nobody = callers.principal({}, config, None)
+    is_shared = config.cache.tenancy == "shared"
     understood = understand(
         dialect,
         named(body, to),
-        caller=Caller(tenant if is_told and tenant else nobody, directives.session(lowered)),
+        caller=Caller(
+            callers.EVERYBODY if is_shared else tenant or nobody, directives.session(lowered)
+        ),
         asked=directives.parse(lowered, runtime.limits),
         admission=runtime.admission,
         extra=extra | keyed(to),

@@ -25,6 +25,9 @@ PEERS: "web.AppKey[Peers]" = web.AppKey("peers")
 RUNTIME = web.RequestKey("runtime", Runtime)
 """What answers this request, from its beginning to its end, whatever is reloaded meanwhile."""
 
+GUARDED = web.AppKey("guarded", bool)
+"""Whether callers of this application are asked for keys, and limited."""
+
 REQUEST_ID = web.RequestKey("request_id", str)
 
 TRACED: "web.RequestKey[Mapping[str, str]]" = web.RequestKey("traced")

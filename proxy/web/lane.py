@@ -24,10 +24,13 @@ from proxy.core.dialects.base import Stamp
 from proxy.core.model import Tier
 from proxy.core.repetition import Repetition
 from proxy.core.stencil import Stencil, cut
+from proxy.errors import ApiError
 from proxy.ports import Clock
 from proxy.repeats import Kept, Repeat
 from proxy.resilience import Deadline
 from proxy.runtime import Runtime
+from proxy.web import entrance
+from proxy.web.entrance import Visitor
 from proxy.web.reply import merged
 
 LARGEST: Final = 64 << 10
@@ -38,6 +41,8 @@ MOST: Final = 2000
 
 MOST_BYTES: Final = 16 << 20
 """Of all requests known and replies prepared."""
+
+STATUS: Final = b"HTTP/1.1 200 OK\r\n"
 
 _GAP: Final = "\0"
 """Where a request's id goes in a head: no header can have it."""
@@ -52,13 +57,15 @@ class Prepared:
     Args:
         runtime: What the request was answered by; after a reload it is another.
         repeat: The request, and what it got.
+        visitor: Who asks, where that may be refused.
     """
 
-    __slots__ = ("heads", "repeat", "runtime", "second", "size", "stencil")
+    __slots__ = ("heads", "repeat", "runtime", "second", "size", "stencil", "visitor")
 
-    def __init__(self, runtime: Runtime, repeat: Repeat) -> None:
+    def __init__(self, runtime: Runtime, repeat: Repeat, visitor: Visitor | None = None) -> None:
         self.runtime = runtime
         self.repeat = repeat
+        self.visitor = visitor
         self.size = 0
         self.second = 0
         self.heads: dict[Tier, tuple[bytes, bytes]] = {}
@@ -77,7 +84,7 @@ class Prepared:
         return self.stencil
 
     def head(self, now: float, tier: Tier) -> tuple[bytes, bytes]:
-        """Status line and headers, before and after the request's id, where this tier answers."""
+        """Headers before and after the request's id, where this tier answers."""
         head = self.heads.get(tier)
         if head is None:
             head = self.heads[tier] = self._head(now, tier)
@@ -106,8 +113,19 @@ class Prepared:
         fields["Date"] = rfc822_formatted_time()
         fields["Server"] = SERVER_SOFTWARE
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        before, after = f"HTTP/1.1 200 OK\r\n{lines}\r\n".split(_GAP)
+        before, after = f"{lines}\r\n".split(_GAP)
         return before.encode(), after.encode()
+
+
+def _left(prepared: Prepared) -> bytes | None:
+    """Headers that say what the caller has left; None where he may not be answered now."""
+    if prepared.visitor is None:
+        return b""
+    is_let_in, left = entrance.again(prepared.visitor, prepared.runtime)
+    if not is_let_in:
+        return None
+    told = () if left is None else left.headers()
+    return "".join(f"{name}: {value}\r\n" for name, value in told).encode()
 
 
 def _head(raw: bytes) -> bytes:
@@ -132,9 +150,11 @@ class Lane:
         self._size = 0
         self.answered = 0
 
-    def learn(self, raw: bytes, runtime: Runtime, repeat: Repeat) -> None:
+    def learn(
+        self, raw: bytes, runtime: Runtime, repeat: Repeat, visitor: Visitor | None = None
+    ) -> None:
         """Know this request from now on; of too many the oldest is known no longer."""
-        prepared = Prepared(runtime, repeat)
+        prepared = Prepared(runtime, repeat, visitor)
         stencil = prepared.at(self._clock()) if len(raw) <= LARGEST else None
         if stencil is None:
             return
@@ -172,12 +192,25 @@ class Lane:
         kept = runtime.repeats.kept(prepared.repeat, now) if is_current else Kept.OTHERWISE
         session_s = perf_counter() - began
         if kept is Kept.NO_LONGER:
-            seeking = self._sought(raw, prepared, began, session_s)
+            seeking = self._let_in(raw, prepared, began, session_s)
             return runtime.tasks.start("seek a repeat", seeking)
-        reply = self._filled(prepared, now, began, session_s) if kept is Kept.STILL else None
+        visitor = prepared.visitor
+        is_let_in = visitor is None or entrance.has_place(visitor, runtime)
+        is_still = kept is Kept.STILL and is_let_in
+        reply = self._filled(prepared, now, began, session_s) if is_still else None
         if reply is None:
             self._forget(raw)
         return reply
+
+    async def _let_in(
+        self, raw: bytes, prepared: Prepared, began: float, session_s: float
+    ) -> bytes | None:
+        """What `_sought` brings, where the caller may be under way so long."""
+        try:
+            with entrance.repeating(prepared.visitor, prepared.runtime):
+                return await self._sought(raw, prepared, began, session_s)
+        except ApiError:
+            return None
 
     async def _sought(
         self, raw: bytes, prepared: Prepared, began: float, session_s: float
@@ -213,11 +246,14 @@ class Lane:
         stencil, repeat = prepared.at(now), prepared.repeat
         if stencil is None:
             return None
+        told = _left(prepared)
+        if told is None:
+            return None
         before, after = prepared.head(now, Tier.SESSION if shared_s is None else Tier.SHARED)
         chance = os.urandom(28).hex()
         request_id, token = f"req_{chance[:24]}", chance[24:]
         body = stencil.filled(token.encode())
-        whole = b"".join((before, request_id.encode(), after, body))
+        whole = b"".join((STATUS, told, before, request_id.encode(), after, body))
         self.answered += 1
         total_s = perf_counter() - began
         repetition = Repetition(request_id, now - repeat.at, session_s, total_s, shared_s)

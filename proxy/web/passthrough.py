@@ -9,11 +9,12 @@ from aiohttp import web
 from proxy.core import status
 from proxy.core.model import Outcome, Result
 from proxy.core.routing import Destination
+from proxy.errors import ApiError
 from proxy.exchange import Exchange
 from proxy.ports import OriginRequest
 from proxy.runtime import Runtime
 from proxy.upstream.client import end_to_end
-from proxy.web import callers, reply, websocket
+from proxy.web import callers, entrance, reply, websocket
 from proxy.web.keys import REQUEST_ID, RUNTIME
 
 _SLASH = r"(?:/|\\|%2f|%5c)"
@@ -23,6 +24,7 @@ _UPWARDS = re.compile(rf"{_SLASH}(?:\.|%2e){{2}}(?:{_SLASH}|$)", re.IGNORECASE)
 
 async def handle(request: web.Request) -> web.StreamResponse:
     """Any method, any path under a root, any size; a WebSocket as well."""
+    entrance.permit_unread(request)
     outcome = Outcome(request[REQUEST_ID], Result.BYPASS, api="passthrough", reason="not cached")
     exchange = Exchange(outcome)
     if request.headers.get("upgrade", "").lower() == "websocket":
@@ -63,25 +65,38 @@ async def relay(
     """
     runtime = request[RUNTIME]
     to = to or destination(request)
-    headers = _headers(request, runtime)
+    headers = _headers(request, runtime, body)
     call = OriginRequest(request.method, to.path, headers, body)
-    expose = runtime.config.server.expose_cache_headers
-    try:
-        with exchange.timing("upstream"):
-            answer = await runtime.origins.relayed(to.origin).send(call)
-        exchange.learn(status=answer.status, upstream_status=answer.status)
+    with entrance.asking(request):
         try:
-            fields = reply.merged(answer.headers, status.headers(exchange.outcome, expose=expose))
-            async with aclosing(answer.chunks()) as chunks:
-                return await reply.send(request, answer.status, fields, chunks)
+            return await _relay(request, call, exchange, to)
+        except ApiError as error:
+            exchange.learn(status=error.status, reason=error.code or error.kind)
+            raise
         finally:
-            await answer.close()
+            runtime.observer.notice(exchange.finished())
+
+
+async def _relay(
+    request: web.Request, call: OriginRequest, exchange: Exchange, to: Destination
+) -> web.StreamResponse:
+    runtime = request[RUNTIME]
+    expose = runtime.config.server.expose_cache_headers
+    with exchange.timing("upstream"):
+        answer = await runtime.origins.relayed(to.origin).send(call)
+    exchange.learn(status=answer.status, upstream_status=answer.status)
+    try:
+        fields = reply.merged(answer.headers, status.headers(exchange.outcome, expose=expose))
+        async with aclosing(answer.chunks()) as chunks:
+            return await reply.send(request, answer.status, fields, chunks)
     finally:
-        runtime.observer.notice(exchange.finished())
+        await answer.close()
 
 
-def _headers(request: web.Request, runtime: Runtime) -> list[tuple[str, str]]:
+def _headers(
+    request: web.Request, runtime: Runtime, body: bytes | AsyncIterator[bytes]
+) -> list[tuple[str, str]]:
     headers = end_to_end(callers.for_origin(request, runtime.config))
     if (length := request.headers.get("content-length")) is not None:
-        headers.append(("content-length", length))
+        headers.append(("content-length", str(len(body)) if isinstance(body, bytes) else length))
     return headers

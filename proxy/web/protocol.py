@@ -17,6 +17,7 @@ from aiohttp.web_server import Server
 
 from proxy.repeats import Repeat
 from proxy.runtime import Runtime
+from proxy.web.entrance import Visitor
 from proxy.web.lane import LARGEST, Lane, Sought
 
 RELIED_ON: Final = (
@@ -96,10 +97,10 @@ class LaneProtocol(RequestHandler):
         self._sought: Sought | None = None  # the answer that the lane seeks just now
         self._next = b""  # what has come meanwhile
 
-    def learn(self, runtime: Runtime, repeat: Repeat) -> None:
+    def learn(self, runtime: Runtime, repeat: Repeat, visitor: Visitor | None) -> None:
         """Have the lane know the request that is just being answered here."""
         if self._taken is not None and not self._left:
-            self._lane.learn(self._taken, runtime, repeat)
+            self._lane.learn(self._taken, runtime, repeat, visitor)
 
     def data_received(self, data: bytes) -> None:
         """Some bytes have come: a repeat is answered here and now, or soon."""

@@ -8,7 +8,7 @@ from proxy.core.routing import Destination
 from proxy.errors import ApiError, UnreachableError
 from proxy.exchange import Exchange
 from proxy.upstream.client import end_to_end
-from proxy.web import callers
+from proxy.web import callers, entrance
 from proxy.web.keys import RUNTIME
 
 Socket = ClientWebSocketResponse | web.WebSocketResponse
@@ -18,6 +18,8 @@ OF_THE_HANDSHAKE = frozenset(
     {"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", PROTOCOLS}
 )
 """Of one connection only (RFC 6455, 4.1); the protocols asked for are handed on apart."""
+
+KEY_IN_PROTOCOL = "openai-insecure-api-key."
 
 UNSAYABLE = frozenset({1005, 1006, 1015})
 """Codes that stand for no code, and may not be sent (RFC 6455, 7.4.1)."""
@@ -31,9 +33,18 @@ async def relay(
     None when the origin opens none: nothing has been promised to the caller yet, and asked by plain
     HTTP the origin says why.
     """
+    with entrance.asking(request):
+        return await _relay(request, to, exchange)
+
+
+async def _relay(
+    request: web.Request, to: Destination, exchange: Exchange
+) -> web.WebSocketResponse | None:
     runtime = request[RUNTIME]
     asked = request.headers.get(PROTOCOLS, "")
     protocols = [name.strip() for name in asked.split(",") if name.strip()]
+    if runtime.keys:  # a browser's way to send a key: an origin gets its own
+        protocols = [name for name in protocols if not name.startswith(KEY_IN_PROTOCOL)]
     origin = await _opened(request, to, protocols, exchange)
     if origin is None:
         return None

@@ -14,6 +14,7 @@ import typer
 from proxy.cli.callers import Credential
 from proxy.cli.export import Sink
 from proxy.cli.importing import as_chat
+from proxy.config import Config
 from proxy.core.credentials import digest_of
 from proxy.core.entrylines import begin, end
 from proxy.resilience import Deadline
@@ -154,17 +155,17 @@ def test_whose_a_chat_is() -> None:
     """The digest is that of what the official SDK of the line's API would send."""
     caller = Credential("sk-a", "org-1")
     told = [
-        json.loads(as_chat(line, caller=caller, tenant=None))
+        json.loads(as_chat(line, caller=caller, config=Config(), tenant=None))
         for line in (b'{"a": 1}', b'{"path": "/v1/messages"}')
     ]
-    named = json.loads(as_chat(b'{"a": 1}', caller=caller, tenant="abc"))
-    nobody = json.loads(as_chat(b'{"a": 1}', caller=Credential(), tenant=None))
+    named = json.loads(as_chat(b'{"a": 1}', caller=caller, config=Config(), tenant="abc"))
+    nobody = json.loads(as_chat(b'{"a": 1}', caller=Credential(), config=Config(), tenant=None))
 
     sent = {"authorization": "Bearer sk-a", "openai-organization": "org-1"}
     assert told[0] == {"object": "chat", "tenant": digest_of(sent), "a": 1}
     assert told[1]["tenant"] == digest_of({"x-api-key": "sk-a"})
     assert (named["tenant"], "tenant" in nobody) == ("abc", False)
-    assert as_chat(b"no JSON\n", caller=caller, tenant=None) == b"no JSON\n"
+    assert as_chat(b"no JSON\n", caller=caller, config=Config(), tenant=None) == b"no JSON\n"
     assert "sk-a" not in repr(caller)
 
 

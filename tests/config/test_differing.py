@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 OTHERS: Json = {
     "server.trusted_tenant_header": "x-tenant",
+    "access.keys": [{"name": "ada", "digest": "0" * 64}],
     "upstream.base_url": "http://elsewhere/v1",
     "upstream.api_key": "sk-other",
     "upstream.fallbacks": ["second"],
@@ -47,6 +48,7 @@ OTHERS: Json = {
 SENTINEL: Json = {"cache": {"shared": {"url": "redis+sentinel://h:26379/s/0"}}}
 TLS = "cache.shared.tls.", "cache.vector.redis.tls."
 NEEDED: Json = {
+    "access.keys": {"upstream": {"api_key": "sk-own"}},
     "upstream.fallbacks": {
         "upstreams": [{"name": "second", "base_url": "http://second/v1", "models": ["m"]}]
     },

@@ -16,6 +16,7 @@ HEAD = """# Commands
 |---|---|
 | run the proxy | `reprise serve` |
 | is the configuration usable, and what holds? | `reprise check` |
+| a key for a caller | `reprise key` |
 | have a running proxy read its configuration again | `reprise reload` |
 | what has the cache done, and how are its parts? | `reprise stats`, `reprise stats --watch` |
 | which requests come in now? | `reprise top` |

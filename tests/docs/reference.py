@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from proxy.config import Config, effective
+from proxy.config.access import Key
 from proxy.config.differing import holds_from_the_start
 from proxy.config.encryption import EncryptionKey
 from proxy.config.freshness import ScheduledPurge, TagRule, TtlRule
@@ -47,6 +48,7 @@ What the first days ask for:
 |---|---|
 | another origin: a local server, a gateway | `upstream.base_url` |
 | the proxy has the key, its callers, all trusted, have none | `upstream.api_key` |
+| callers have keys of the proxy's own | `access.keys` ([access.md](access.md)) |
 | some models elsewhere, another provider when this one fails | `upstreams` |
 | several replicas | `cache.shared.url: redis://...` |
 | all callers share answers, whatever their keys | `cache.tenancy: shared` |
@@ -75,6 +77,7 @@ def reference() -> str:
         model = section_of(Config, name)
         if model is not None:
             parts.append(f"## {name}\n\n{_table(model, f'{name}.')}")
+    parts.append(f"## One of `access.keys`\n\n{_table(Key, '', 'access.keys')}")
     parts.append(f"## One of `upstreams`\n\n{_table(NamedUpstream, '', 'upstreams')}")
     parts.append(f"## One of `cache.ttl.rules`\n\n{_table(TtlRule, '', 'cache.ttl.rules')}")
     parts.append(f"## One of `cache.tags`\n\n{_table(TagRule, '', 'cache.tags')}")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from proxy.core.changes import ALL_TENANTS, Selector
 from proxy.web.lane import LARGEST, MOST_BYTES
 from proxy.web.protocol import RELIED_ON, LaneProtocol, missing
-from tests.support.lines import ASKED, PATH, common, grown, known, line_to, raw, series, told
+from tests.support.access import guarded, key
+from tests.support.lines import ASKED, PATH, Line, common, grown, known, line_to, raw, series, told
 from tests.support.origin import Gate, ScriptedOrigin
-from tests.support.program import Json, Served, Serving, chat
+from tests.support.program import KEY, Json, Served, Serving, chat
 
 
 @pytest.fixture
@@ -133,6 +134,112 @@ async def test_a_reload_holds_at_once(proxy: Served) -> None:
 
     assert b"x-cache: HIT" in before
     assert b"x-cache" not in after
+
+
+def as_told(reply: bytes) -> set[bytes]:
+    """A reply's lines, in whatever order, without what each has of its own."""
+    own = rb"(?i)(x-ratelimit-(?:remaining|reset)-requests): [^\r]*"
+    return set(re.sub(own, rb"\1", common(reply)).split(b"\r\n"))
+
+
+async def remaining(line: Line, asked: bytes) -> int:
+    found = re.search(rb"(?i)x-ratelimit-remaining-requests: (\d+)", await line.ask(asked))
+    assert found is not None
+    return int(found[1])
+
+
+@pytest.mark.parametrize("tier", ["session", "shared"])
+async def test_quotas_hold(serving: Serving, tier: str) -> None:
+    """A repeat counts as any request does, and is told so; beyond the quota it is refused."""
+    limits = {"requests_per_minute": 0.01, "burst": 6}
+    sessions = {"session": {"enabled": tier == "session"}}
+    async with (
+        serving(limits=limits, cache=sessions) as proxy,
+        line_to(proxy) as line,
+        line_to(proxy) as other,
+    ):
+        asked = await known(line, chat())
+        quick = await line.ask(asked)
+        full = await other.ask(raw(PATH, chat(), chunked=True))
+        left = [await remaining(line, asked) for _ in range(2)]
+        refused = [await line.ask(asked) for _ in range(3)]
+        answered = proxy.lane.answered
+
+    assert as_told(quick) == as_told(full)
+    assert left == [1, 0]
+    assert answered == 3
+    for one in refused:
+        assert one.startswith(b"HTTP/1.1 429 ")
+
+
+async def test_repeats_can_be_free(serving: Serving) -> None:
+    """Where hits do not count, they are given when nothing is left."""
+    limits = {"requests_per_minute": 0.01, "burst": 1, "count_hits": False}
+    async with serving(limits=limits) as proxy, line_to(proxy) as line:
+        asked = await known(line, chat())
+        left = [await remaining(line, asked) for _ in range(3)]
+        answered = proxy.lane.answered
+
+    assert left == [0, 0, 0]
+    assert answered == 3
+
+
+async def test_so_many_at_once_hold(serving: Serving, origin: ScriptedOrigin) -> None:
+    """Who has as many requests under way as he may is refused a repeat too."""
+    async with (
+        serving(limits={"concurrent_requests": 1}) as proxy,
+        line_to(proxy) as line,
+        line_to(proxy) as other,
+    ):
+        asked = await known(line, chat())
+        gate = Gate()
+        origin.then(before=gate)
+        other.writer.write(raw(PATH, chat("Slow?")))
+        await gate.reached()
+        refused = await line.ask(asked)
+        gate.open()
+        await other.answer()
+        again = [await line.ask(asked) for _ in range(3)]
+        answered = proxy.lane.answered
+
+    assert refused.startswith(b"HTTP/1.1 429 ")
+    assert {one[:12] for one in again} == {b"HTTP/1.1 200"}
+    assert answered >= 1
+
+
+async def test_a_full_origin_holds_no_repeat_up(serving: Serving, origin: ScriptedOrigin) -> None:
+    """Repeats are answered while every place is taken."""
+    limits = {"asking": 1, "in_flight": 1}
+    async with serving(limits=limits) as proxy, line_to(proxy) as line, line_to(proxy) as other:
+        asked = await known(line, chat())
+        gate = Gate()
+        origin.then(before=gate)
+        other.writer.write(raw(PATH, chat("Slow?")))
+        await gate.reached()
+        before = proxy.lane.answered
+        replies = [await line.ask(asked) for _ in range(3)]
+        answered = proxy.lane.answered - before
+        gate.open()
+        await other.answer()
+
+    assert answered == 3
+    assert {one[:12] for one in replies} == {b"HTTP/1.1 200"}
+
+
+async def test_a_key_that_is_taken_back_repeats_nothing(serving: Serving) -> None:
+    """Its requests were known by their bytes: they are refused from the reload on."""
+    async with serving(**guarded(key("ada", KEY), key("bob"))) as proxy, line_to(proxy) as line:
+        asked = await known(line, chat())
+        before = await line.ask(asked)
+        config = proxy.runtime.config
+        kept = config.access.model_copy(update={"keys": config.access.keys[1:]})
+        await proxy.reloader.live.follow(config.model_copy(update={"access": kept}))
+        after = await line.ask(asked)
+        answered = proxy.lane.answered
+
+    assert answered == 1
+    assert b"x-cache: HIT" in before
+    assert after.startswith(b"HTTP/1.1 401 ")
 
 
 async def test_feedback_on_a_repeat(proxy: Served) -> None:
