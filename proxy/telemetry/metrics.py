@@ -120,11 +120,7 @@ class Metrics:
         self._upstream_failures = self._counter(
             "upstream_failures", "Calls the origin did not answer well.", "kind"
         )
-        self._refused = self._counter(
-            "refused", "Requests and connections that were refused.", "reason"
-        )
-        for reason in sorted(REFUSALS):  # so that what never happened reads 0
-            self._refused.labels(reason)
+        self._refused = self._refusals()
         self._stage_failures = self._counter(
             "stage_failures", "Stages that failed or ran late.", "stage", "kind"
         )
@@ -141,13 +137,17 @@ class Metrics:
             "spent_tokens", "Tokens that the cache's own calls cost.", "part", "kind"
         )
         self._spent = self._counter("spent_usd", "What the cache's own calls cost.", "part")
-        for part in Part:  # so that what is not spent reads 0
-            self._spent.labels(part.value)
         self._reloads = Reloads(self.registry)
         self._register_facts(version)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"reprise_{name}", text, labels, registry=self.registry)
+
+    def _refusals(self) -> Counter:
+        refused = self._counter("refused", "Requests that were refused.", "reason")
+        for reason in sorted(REFUSALS):  # so that what never happened reads 0
+            refused.labels(reason)
+        return refused
 
     def _histogram(
         self, name: str, text: str, *labels: str, buckets: Sequence[float] = QUICK + SLOW
@@ -155,6 +155,8 @@ class Metrics:
         return Histogram(f"reprise_{name}", text, labels, registry=self.registry, buckets=buckets)
 
     def _register_facts(self, version: str) -> None:
+        for part in Part:  # so that what is not spent reads 0
+            self._spent.labels(part.value)
         info = Gauge("reprise_build_info", "1.", ["version"], registry=self.registry)
         info.labels(version).set(1)
         self.registry.register(self._gauges)
