@@ -4,6 +4,7 @@ What is loaded is what the card's digests say, byte for byte, and the model's id
 damaged file is an error, and two builds of one model are two models.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +12,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-import onnxruntime as ort
 import orjson
 from tokenizers import Tokenizer
 
 from proxy.core.model import digest
 from proxy.errors import TierError
+
+# Read as ONNX Runtime is loaded, which else would report its use to its maker.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime as ort
 
 MODEL_FILE: Final = "model.onnx"
 TOKENIZER_FILE: Final = "tokenizer.json"
