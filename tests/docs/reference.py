@@ -40,7 +40,8 @@ another file; without one the defaults hold. Any text in the file may use `${NAM
 
 Others that are read: `REPRISE_URL` and, for requests that commands send, `OPENAI_API_KEY`,
 `OPENAI_ORG_ID` and `OPENAI_PROJECT_ID` ([cli.md](cli.md)); those of OpenTelemetry's SDK where
-traces are on, `OTEL_SDK_DISABLED` among them ([traces.md](traces.md)).
+traces are on, `OTEL_SDK_DISABLED` among them ([traces.md](traces.md)). One is set by the
+program itself: `ORT_DISABLE_TELEMETRY`, so that ONNX Runtime reports its use to nobody.
 
 What the first days ask for:
 
