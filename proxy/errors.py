@@ -139,6 +139,27 @@ class TooLargeError(ApiError):
     kind = "invalid_request_error"
 
 
+class TooSlowError(ApiError):
+    """The caller's fault: the request took too long to come."""
+
+    status = 408
+    kind = "invalid_request_error"
+
+
+class TooLongError(ApiError):
+    """The caller's fault: the URL is over the configured limit."""
+
+    status = 414
+    kind = "invalid_request_error"
+
+
+class HeadersTooLargeError(ApiError):
+    """The caller's fault: a header is over the configured limit, or there are too many."""
+
+    status = 431
+    kind = "invalid_request_error"
+
+
 class RateLimitedError(ApiError):
     """The caller's fault: more requests than the configuration allows him."""
 

@@ -9,6 +9,7 @@ from proxy.config import access as accesses
 from proxy.config.access import Access, Limits
 from proxy.config.admin import Admin
 from proxy.config.cache import Cache
+from proxy.config.connections import Connections
 from proxy.config.embedder import Embedder
 from proxy.config.section import AtStart, Section, split_url
 from proxy.config.telemetry import Telemetry
@@ -45,6 +46,9 @@ class Server(Section):
 
     Switched off, a stranger cannot learn from them what others have asked.
     """
+
+    connections: Connections = Connections()
+    """What callers' connections may send, and how slow they may be."""
 
     drain_s: AtStart[float] = Field(default=10, ge=0, le=3600)
     """Seconds that requests in flight get to end when the proxy is told to stop."""

@@ -29,6 +29,7 @@ LEVELS = {
 }
 
 EVENT_LEVELS = {
+    "connection_dropped": logging.DEBUG,
     "stage_failed": logging.WARNING,
     "upkeep_failed": logging.WARNING,
     "breaker_opened": logging.WARNING,

@@ -45,9 +45,16 @@ REFUSALS = frozenset(
         "rate_limit_exceeded",
         "overloaded",
         "body_too_large",
+        "body_too_slow",
+        "head_too_slow",
+        "headers_too_large",
+        "reader_too_slow",
+        "too_many_connections",
+        "unreadable_request",
+        "url_too_long",
     }
 )
-"""Why a request is refused for what callers may do, or how much."""
+"""Why a request or a connection is refused: for what callers may do, how much, and how."""
 
 
 class Names:
@@ -230,6 +237,8 @@ class Metrics:
         if name == "answers_compared":
             kind, verdict = str(fields.get("kind")), str(fields.get("verdict"))
             self._comparisons.labels(*map(self._comparing.bounded, (kind, verdict))).inc()
+        if name == "connection_dropped":
+            self._refused.labels(fields["reason"]).inc()
         if name == "judge_asked":
             self._judge_calls.labels(self._opinions.bounded(str(fields.get("opinion")))).inc()
 

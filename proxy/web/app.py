@@ -27,6 +27,7 @@ from proxy.errors import (
 from proxy.reloading import Reloader
 from proxy.runtime import Runtime
 from proxy.web import (
+    bodies,
     cached,
     embeddings,
     endpoints,
@@ -88,7 +89,7 @@ def make_runner(reloader: Reloader) -> LaneRunner:
     A caller who leaves cancels the handler: that is how a flight learns that nobody listens. Bodies
     stay as they came, so that a compressed one is passed on as it is.
     """
-    app = make_app(reloader)
+    app, server = make_app(reloader), reloader.live.current.config.server
     return LaneRunner(
         app,
         Lane(lambda: reloader.live.current, time.time),
@@ -97,7 +98,11 @@ def make_runner(reloader: Reloader) -> LaneRunner:
         auto_decompress=False,
         access_log=None,
         handle_signals=False,
-        shutdown_timeout=reloader.live.current.config.server.drain_s,
+        shutdown_timeout=server.drain_s,
+        max_line_size=server.connections.max_url_bytes,
+        max_field_size=server.connections.max_header_bytes,
+        max_headers=server.connections.max_headers,
+        keepalive_timeout=server.connections.keep_alive_s,
     )
 
 
@@ -172,6 +177,8 @@ def _mapped(request: web.Request, error: web.HTTPException) -> ApiError:
                 code="method_not_allowed",
                 headers={"allow": error.headers.get("allow", "")},
             )
+        case 408:
+            return bodies.too_slow()
         case 413:
             limit = request[RUNTIME].config.server.max_body_bytes
             return TooLargeError(f"The body is over {limit} bytes.", code="body_too_large")

@@ -18,7 +18,7 @@ from proxy.gateway import not_cached
 from proxy.ports import OriginRequest
 from proxy.repeats import Repeat
 from proxy.upstream.client import end_to_end
-from proxy.web import callers, endpoints, entrance, passthrough, reply
+from proxy.web import bodies, callers, endpoints, entrance, passthrough, reply
 from proxy.web.keys import REQUEST_ID, RUNTIME
 from proxy.web.protocol import LaneProtocol
 
@@ -34,8 +34,8 @@ def handler(dialect: Dialect) -> Handler:
         if "content-encoding" in request.headers:
             entrance.permit_unread(request)
             exchange.learn(result=Result.BYPASS, reason="encoded body")
-            return await passthrough.relay(request, await request.read(), exchange)
-        raw = await request.read()
+            return await passthrough.relay(request, await bodies.read(request), exchange)
+        raw = await bodies.read(request)
         to = passthrough.destination(request)
         try:
             found = _admitted(request, dialect, raw, to, exchange)

@@ -14,7 +14,7 @@ from proxy.core.routing import Destination
 from proxy.errors import ApiError
 from proxy.exchange import Exchange
 from proxy.gateway import not_cached
-from proxy.web import cached, callers, endpoints, entrance, passthrough, reply
+from proxy.web import bodies, cached, callers, endpoints, entrance, passthrough, reply
 from proxy.web.keys import REQUEST_ID, RUNTIME
 
 
@@ -22,7 +22,7 @@ async def handle(request: web.Request) -> web.StreamResponse:
     """Answer each input from the cache, or have the origin answer what is lacking."""
     runtime = request[RUNTIME]
     exchange = Exchange(Outcome(request[REQUEST_ID], Result.MISS, API))
-    raw = await request.read()
+    raw = await bodies.read(request)
     if "content-encoding" in request.headers:
         entrance.permit_unread(request)
         exchange.learn(result=Result.BYPASS, reason="encoded body")

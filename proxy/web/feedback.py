@@ -8,7 +8,7 @@ from aiohttp import web
 from proxy.core.canonical import loads
 from proxy.errors import BadRequestError, NotAllowedError, NotFoundError
 from proxy.feedback import Verdict, give, remembers
-from proxy.web import callers
+from proxy.web import bodies, callers
 from proxy.web.keys import PEERS, REQUEST_ID, RUNTIME
 
 PATH: Final = "/v1/cache/feedback"
@@ -26,7 +26,7 @@ async def handle(request: web.Request) -> web.Response:
             code="method_not_allowed",
             headers={"allow": "POST"},
         )
-    raw = await request.read()
+    raw = await bodies.read(request)
     said = _understood(request, raw)
     if PEERS in request.app and not remembers(request[RUNTIME], *said[:3]):
         told = await request.app[PEERS].take_feedback(raw, _between_workers(request))
@@ -37,7 +37,7 @@ async def handle(request: web.Request) -> web.Response:
 
 async def handle_known(request: web.Request) -> web.Response:
     """The same from another worker, which does not know the answer that is meant."""
-    said = _understood(request, await request.read())
+    said = _understood(request, await bodies.read(request))
     if not remembers(request[RUNTIME], *said[:3]):
         raise NotFoundError("This worker gave no such answer.", code="unknown_request")
     return await _take(request, *said)

@@ -143,7 +143,7 @@ class Lane:
     """
 
     def __init__(self, current: Callable[[], Runtime], clock: Clock) -> None:
-        self._current = current
+        self.current = current
         self._clock = clock
         self._known: dict[bytes, Prepared] = {}
         self._heads: Counter[bytes] = Counter()
@@ -187,7 +187,7 @@ class Lane:
         prepared = self._known.get(raw)
         if prepared is None:
             return None
-        runtime, now = self._current(), self._clock()
+        runtime, now = self.current(), self._clock()
         is_current = prepared.runtime is runtime
         kept = runtime.repeats.kept(prepared.repeat, now) if is_current else Kept.OTHERWISE
         session_s = perf_counter() - began
@@ -262,4 +262,4 @@ class Lane:
 
     def settle(self) -> None:
         """Have all counted that was answered: somebody may look now."""
-        self._current().repeats.settle()
+        self.current().repeats.settle()

@@ -15,6 +15,7 @@ from proxy.ports import OriginRequest
 from proxy.runtime import Runtime
 from proxy.upstream.client import end_to_end
 from proxy.web import callers, entrance, reply, websocket
+from proxy.web.bodies import Coming, too_slow
 from proxy.web.keys import REQUEST_ID, RUNTIME
 
 _SLASH = r"(?:/|\\|%2f|%5c)"
@@ -45,8 +46,8 @@ def destination(request: web.Request) -> Destination:
     return request[RUNTIME].origins.routes.of(request.rel_url.raw_path_qs)
 
 
-def _body(request: web.Request) -> bytes | AsyncIterator[bytes]:
-    return request.content.iter_any() if request.body_exists else b""
+def _body(request: web.Request) -> bytes | Coming:
+    return Coming(request) if request.body_exists else b""
 
 
 async def relay(
@@ -70,9 +71,12 @@ async def relay(
     with entrance.asking(request):
         try:
             return await _relay(request, call, exchange, to)
-        except ApiError as error:
+        except ApiError as failed:
+            error = too_slow() if isinstance(body, Coming) and body.is_late else failed
             exchange.learn(status=error.status, reason=error.code or error.kind)
-            raise
+            if error is failed:
+                raise
+            raise error from failed
         finally:
             runtime.observer.notice(exchange.finished())
 

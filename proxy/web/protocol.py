@@ -17,6 +17,7 @@ from aiohttp.web_server import Server
 
 from proxy.repeats import Repeat
 from proxy.runtime import Runtime
+from proxy.web.connection import Connection
 from proxy.web.entrance import Visitor
 from proxy.web.lane import LARGEST, Lane, Sought
 
@@ -59,7 +60,7 @@ def missing(data: bytes) -> int | None:
     return left if left >= 0 else None
 
 
-class LaneProtocol(RequestHandler):
+class LaneProtocol(Connection):
     """A connection.
 
     Args:
@@ -68,7 +69,6 @@ class LaneProtocol(RequestHandler):
     """
 
     __slots__ = (
-        "_answered",
         "_held",
         "_is_plain",
         "_lane",
@@ -86,10 +86,9 @@ class LaneProtocol(RequestHandler):
         stopping: asyncio.Event,
         **options: Any,  # noqa: ANN401 - aiohttp's own
     ) -> None:
-        super().__init__(manager, **options)
+        super().__init__(manager, lane.current, **options)
         self._lane = lane
         self._stopping = stopping
-        self._answered = 0  # requests that were passed on and whose reply has left
         self._is_plain = True  # all that was passed on was requests that came one by one
         self._held = b""  # of a request that the lane may know, and whose body has not come yet
         self._left = 0  # bytes still to come of the one that was passed on last
@@ -116,7 +115,9 @@ class LaneProtocol(RequestHandler):
 
     def _begin(self, data: bytes) -> None:
         """A request has come, or a part of one."""
-        self._held = b""
+        if self._held:
+            self._held = b""
+            self._watch_head(is_begun=False)
         is_idle = self._is_idle()
         reply = self._lane.reply(data) if is_idle else None
         if reply is None:
@@ -179,16 +180,14 @@ class LaneProtocol(RequestHandler):
     def _is_idle(self) -> bool:
         """Whether nothing is under way here, and an answer would leave at once."""
         # Not whether aiohttp waits for more: on a busy loop the next request is there before that.
-        is_waiting = self._answered == self._request_count
         is_open = not (self._paused or self._close or self._force_close)
-        return is_waiting and is_open and not self._stopping.is_set()
+        return self._has_nothing_to_do() and is_open and not self._stopping.is_set()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """A reply has left; one that is the connection's last ends the lane here."""
         done = await super().finish_response(request, resp, start_time)
-        self._answered += 1
         self._is_plain = self._is_plain and bool(resp.keep_alive)
         return done
 
@@ -197,6 +196,7 @@ class LaneProtocol(RequestHandler):
         left = missing(data)
         if is_idle and left and self._lane.expects(data):
             self._held = data
+            self._watch_head(is_begun=True)
             return
         self._lane.settle()
         before = self._request_count
