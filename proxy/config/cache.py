@@ -124,6 +124,12 @@ class Cache(Section):
     another key all are other tenants, who find nothing of what was stored before.
     """
 
+    store_questions: AtStart[bool] = True
+    """Store what was asked beside the answer; without it a process knows the questions that it has
+    asked itself since its start, and answers reworded ones by these alone. Exact repeats are
+    answered by all.
+    """
+
     context: Literal["exact", "rewrite"] = "exact"
     """How earlier turns of a conversation are compared: they must be the same (`exact`), or
     (`rewrite`) a follow-up question is judged together with the questions before it, where they say
@@ -194,20 +200,24 @@ class Cache(Section):
 
     @model_validator(mode="after")
     def _nothing_is_in_clear_beside_it(self) -> "Cache":
-        """What cannot be sealed is not kept at all where the rest is."""
-        if not self.encryption.keys:
+        """What cannot be sealed, or is made of questions, is not kept at all."""
+        if self.encryption.keys:
+            why = "excludes cache.encryption.keys"
+        elif not self.store_questions:
+            why = "needs cache.store_questions"
+        else:
             return self
         if self.vector.backend == "redis":
             raise PydanticCustomError(
-                "vectors_in_clear",
-                "redis excludes cache.encryption.keys: Redis would hold questions in clear",
-                {"at": ("vector", "backend")},
+                "index_in_clear",
+                "redis {why}: it holds questions in clear",
+                {"at": ("vector", "backend"), "why": why},
             )
         if self.judgement.llm.verdicts_file is not None:
             raise PydanticCustomError(
                 "verdicts_in_clear",
-                "excludes cache.encryption.keys: it holds questions in clear",
-                {"at": ("judgement", "llm", "verdicts_file")},
+                "{why}: it holds questions in clear",
+                {"at": ("judgement", "llm", "verdicts_file"), "why": why},
             )
         return self
 

@@ -38,6 +38,7 @@ def build(config: Config, embedder: Embedder, shared: SharedTier, observer: Obse
         clock=time.time,
         on_event=observer.event,
         ring=sealing.keyring(config),
+        keeps_questions=config.cache.store_questions,
     )
 
 

@@ -24,4 +24,4 @@ def keyring(config: Config) -> "Keyring | None":
 
 def codec(config: Config) -> EntryCodec:
     """From entries to bytes and back."""
-    return EntryCodec(keyring(config))
+    return EntryCodec(keyring(config), keeps_questions=config.cache.store_questions)

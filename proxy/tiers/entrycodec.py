@@ -3,6 +3,10 @@
 Without a ring an entry is stored as `codec` has it, and one that is sealed cannot be read. With one
 it is the other way round: what is in clear may have been put there by whoever can write to the
 store, so that it is nobody's answer.
+
+Where questions are not to be stored, an entry has none but in the process that stored it. It is
+answered to its own request everywhere, since that has its id; to a reworded one only where both
+texts can be read.
 """
 
 from collections import OrderedDict
@@ -106,8 +110,8 @@ class _Asked:
         self._lock = Lock()
 
     def learn(self, entry: Entry) -> None:
-        """One more; what is not known, as of an entry that somebody else asked for, is nothing."""
-        if not entry.question:
+        """One more, if another question may find it: then an embedder has read it all."""
+        if not entry.question or entry.vector is None:
             return
         with self._lock:
             self._questions[entry.id] = entry.question

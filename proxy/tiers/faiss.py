@@ -80,6 +80,7 @@ class FaissTier:
         on_event: Hears `snapshot_refused` with the reason, `index_full` the first time, and
             `index_following` every `PROGRESS_S` of a long log, then `index_followed`.
         ring: Seals the snapshot; None leaves it in clear.
+        keeps_questions: Save them; without them there is nothing to save, and what is there goes.
     """
 
     def __init__(
@@ -93,8 +94,10 @@ class FaissTier:
         clock: Clock,
         on_event: OnEvent,
         ring: "Keyring | None" = None,
+        keeps_questions: bool = True,
     ) -> None:
         self._path = path
+        self._keeps_questions = keeps_questions
         self._ring = ring
         self._embedder = embedder
         self._dimension = dimension
@@ -291,7 +294,7 @@ class FaissTier:
     # Snapshots: on the saver thread, block by block from the writer thread.
 
     def _save(self, writer: ThreadPoolExecutor) -> None:
-        if self._path is None:
+        if self._path is None or not self._keeps_questions:
             return
         try:
             index, position = writer.submit(self._begin_save).result()
@@ -323,6 +326,9 @@ class FaissTier:
     def _load(self) -> str | None:
         """Take the snapshot in; returns why it cannot be, None when there is none."""
         if self._path is None:
+            return None
+        if not self._keeps_questions:
+            self._path.unlink(missing_ok=True)
             return None
         try:
             position, blocks = snapshot.read(

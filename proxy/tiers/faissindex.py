@@ -114,7 +114,7 @@ class Index:
         """Each item's vector as it is kept; None for what adds nothing, and for strange vectors.
 
         Strange is: of another embedder or dimension, or not of unit length, so that its dot would
-        be no cosine.
+        be no cosine; or without its question, which nobody could then judge.
         """
         ours, vectors_of = [], []
         for at, item in enumerate(items):
@@ -133,7 +133,8 @@ class Index:
         return found
 
     def _may_be_ours(self, item: Added) -> bool:
-        return item.embedder == self._embedder and item.vector.shape == (self._dimension,)
+        is_fit = item.embedder == self._embedder and item.vector.shape == (self._dimension,)
+        return is_fit and bool(item.question)
 
     def make_room(self, entries: int) -> None:
         """Let this many changes follow. Searches may go on meanwhile."""

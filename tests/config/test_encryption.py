@@ -69,6 +69,28 @@ def test_what_cannot_be(tmp_path: Path, cache: str, problem: str) -> None:
     assert KEY not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("cache", "problem"),
+    [
+        (
+            "  shared: {url: redis://h/0}\n  vector: {backend: redis}",
+            "cache.vector.backend: redis needs cache.store_questions",
+        ),
+        (
+            "  judgement: {llm: {base_url: http://l, model: m, verdicts_file: v}}",
+            "cache.judgement.llm.verdicts_file: needs cache.store_questions",
+        ),
+    ],
+    ids=["index in Redis", "verdicts"],
+)
+def test_what_would_hold_questions(tmp_path: Path, cache: str, problem: str) -> None:
+    """Is refused where none shall be stored."""
+    with pytest.raises(ConfigError) as refused:
+        config(tmp_path, "  store_questions: false\n" + cache)
+
+    assert problem in str(refused.value)
+
+
 def test_a_key_that_is_not_set_is_no_key(tmp_path: Path) -> None:
     """A variable that was forgotten must not leave everything in clear."""
     for environ in ({}, {"NEW": ""}):

@@ -3,6 +3,7 @@
 import asyncio
 import stat
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -468,3 +469,21 @@ async def test_a_snapshot_of_another_key_is_refused(
     other = _tier(path, clock, events, ring=Keyring([Key("k2", b"2" * 32)]))
 
     assert "'k1'" in str(await _refusal(other, events))
+
+
+@pytest.mark.usefixtures("saved")
+async def test_without_questions_there_is_no_snapshot(
+    path: Path, clock: FakeClock, events: Events
+) -> None:
+    """One that is there goes, and none is written; what is known in memory is found."""
+    tier = _tier(path, clock, events, keeps_questions=False)
+    await tier.start()
+    assert _bytes(path) is None
+    await tier.apply(Changes((_added(1), replace(_added(2), question="")), "5"))
+    await tier.save()
+    found = await tier.search("s", unit(2), 5)
+
+    assert _bytes(path) is None
+    assert [one.question for one in found] == ["question 1"]
+
+    await tier.close()
