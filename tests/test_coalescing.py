@@ -40,7 +40,7 @@ class Replica:
         self.heard = Heard()
         self.tasks = Tasks(self.heard)
         self.tier = SqliteTier(path, clock=time.time, on_event=self.heard.event)
-        self.watch = SqliteLogWatch(self.tier, clock=time.time, silent_s=silent_s)
+        self.watch = SqliteLogWatch(self.tier, silent_s=silent_s)
         self.leases = SqliteLeases(self.tier, clock=time.time, watch=self.watch)
         self.stage = Stage("shared", self.tier.start, tasks=self.tasks, observer=self.heard)
         self.turns = self.taking()

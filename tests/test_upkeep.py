@@ -261,7 +261,7 @@ async def test_news_are_followed_at_once(tmp_path: Path) -> None:
         here.index,
         clock=here.clock,
         observer=here.heard,
-        watch=SqliteLogWatch(here.shared, clock=here.clock),
+        watch=SqliteLogWatch(here.shared),
         every=Every(poll_s=600),
     )
     async with asyncio.TaskGroup() as group:

@@ -112,7 +112,7 @@ def _sqlite(path: Path, config: Config, observer: Observer) -> _Made:
         codec=sealing.codec(config),
     )
     silent_s = MISSED * config.cache.shared.announce_every_s
-    watch = SqliteLogWatch(tier, clock=time.time, silent_s=silent_s)
+    watch = SqliteLogWatch(tier, silent_s=silent_s)
     leases = SqliteLeases(tier, clock=time.time, watch=watch)
     catalogue = SqliteCatalogue(tier, clock=time.time)
     presence = SqlitePresence(tier, clock=time.time)

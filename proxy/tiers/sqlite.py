@@ -42,6 +42,8 @@ class SqliteTier:
         log_records: Change log records kept; a reader further behind starts anew.
         busy_timeout_s: Longest wait for another process's transaction.
         codec: From entries to bytes and back; None stores them in clear.
+
+    `was_in_use` says whether a process was listed in the file when it was opened.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class SqliteTier:
         self._thread: Threads | None = None
         self._file: EntryFile | None = None
         self._newest = 0
+        self.was_in_use = False
         self._batch: _Batch | None = None
         self._writing: asyncio.Future[list[str]] | None = None
 
@@ -199,6 +202,7 @@ class SqliteTier:
             codec=self.codec,
             busy_timeout_s=self._busy_timeout_s,
         )
+        self.was_in_use = bool(self._file.replicas.present(self._clock()))
 
     def _close(self) -> None:
         file, self._file = self._file, None

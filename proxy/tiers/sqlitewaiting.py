@@ -44,13 +44,11 @@ class SqliteLogWatch:
 
     Args:
         tier: Has the file.
-        clock: The machine's time, the same for all processes.
         silent_s: Who has written nothing for so long uses the file no longer.
     """
 
-    def __init__(self, tier: SqliteTier, *, clock: Clock, silent_s: float = inf) -> None:
+    def __init__(self, tier: SqliteTier, *, silent_s: float = inf) -> None:
         self._tier = tier
-        self._clock = clock
         self._silent_s = silent_s
         self._seen = NOTHING
         self._news_at = -inf
@@ -73,13 +71,13 @@ class SqliteLogWatch:
         return True
 
     async def _has_grown(self) -> bool:
-        before, silent_s = self._seen, self._silent_s
+        before = self._seen
         with suppress(TierError):
-            if before == NOTHING and not await self._tier.ask(_is_used, self._clock()):
-                silent_s = min(COMING_S, silent_s)
             self._seen = await self._tier.ask(EntryFile.news, before)
         if self._seen[0] != before[0]:
-            self._alone_from = monotonic() + silent_s
+            is_first = before == NOTHING and not self._tier.was_in_use
+            after_s = COMING_S if is_first else self._silent_s
+            self._alone_from = monotonic() + min(after_s, self._silent_s)
         return self._seen[1] != before[1]
 
 
@@ -159,11 +157,6 @@ def _claimed(
 ) -> tuple[Lease | None, Entry | None]:
     lease = file.leases.take(key, seconds, now)
     return lease, file.get(scope, Lease(key, 0).entry_id, now)
-
-
-def _is_used(file: EntryFile, now: float) -> bool:
-    """Whether a process has said so that has not said good-bye."""
-    return bool(file.replicas.present(now))
 
 
 def _until_next_look() -> float:

@@ -56,7 +56,7 @@ async def join(
     async def sqlite() -> Replica:
         tier = SqliteTier(tmp_path / "x.db", clock=clock, on_event=events)
         leases = SqliteLeases(tier, clock=time.time)
-        joined.append(Replica(tier, leases, SqliteLogWatch(tier, clock=time.time)))
+        joined.append(Replica(tier, leases, SqliteLogWatch(tier)))
         await tier.start()
         return joined[-1]
 
