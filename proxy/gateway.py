@@ -363,16 +363,16 @@ class Gateway:
         return Restamp(dialect, stamp) if stamp.echoed else None
 
     def _landed(self, request: CacheRequest, landing: Landing, exchange: Exchange) -> None:
-        answer = landing.answer
+        answer, before = landing.answer, exchange.outcome
+        usage = answer.usage if answer else None
         stored = answer is not None and landing.refusal is None and request.directives.write
         exchange.learn(
             stored=stored,
             entry=request.key if stored else None,
-            usage=answer.usage if answer else None,
-            reason=landing.refusal or exchange.outcome.reason,
+            usage=usage,
+            reason=landing.refusal or before.reason,
         )
-        if exchange.outcome.result is Result.COALESCED:
-            usage = exchange.outcome.usage
+        if before.result is Result.COALESCED:
             usd = self._price(request.scope.model, as_asked(usage, request.body))
             exchange.learn(saved=usage, saved_usd=usd)
 

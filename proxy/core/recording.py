@@ -147,7 +147,7 @@ class Recording:
             refusal = "another model's"
         if refusal is None and whole.size > self._max_bytes:
             refusal = "too large"
-        if refusal is None and not _can_be_written(answer):
+        if refusal is None and not _can_be_written(answer, body):
             refusal = "nested too deeply"
         return Landing(whole, refusal, is_exact=facts.tool_calls)
 
@@ -156,8 +156,10 @@ _ROOM: Final = 100
 """Levels by which a replay may be deeper in Python's stack than a recording."""
 
 
-def _can_be_written(answer: Json) -> bool:
+def _can_be_written(answer: Json, body: bytes) -> bool:
     """Whether a replay can write it: what can be read may be nested too deeply for that."""
+    if body.count(b"{") + body.count(b"[") < _ROOM:  # it cannot be nested deeper than that
+        return True
     nested: object = answer
     for _ in range(_ROOM):
         nested = [nested]

@@ -24,6 +24,7 @@ from proxy.telemetry.series import Family, families
 OTHER = "other"
 FIRST_ERROR = 400
 _NONE = Usage(0, 0)
+_TIERS = frozenset(tier.value for tier in Tier)
 STAGES = ("session", "shared", "rewrite", "embed", "vector", "verify", "upstream")
 MAX_NAMES = 64
 """Names a label may have beside `other`; the program has fewer, so reaching it is a bug's mark."""
@@ -266,16 +267,17 @@ class Metrics:
         api = outcome.api if outcome.api in self._apis else OTHER
         tier = outcome.tier.value if outcome.tier is not None else "none"
         self._requests[api, outcome.result.value, tier, _class(outcome.status)].inc(times)
-        for one in Tier:
-            if one.value in outcome.timings:
-                result = "hit" if outcome.tier is one else "miss"
-                self._lookups[one.value, result].inc(times)
+        for one in _TIERS & outcome.timings.keys():
+            self._lookups[one, "hit" if outcome.tier == one else "miss"].inc(times)
         usage, saved = outcome.usage or _NONE, outcome.saved or _NONE
         told = Usage(usage.prompt - saved.prompt, usage.completion - saved.completion)
         for source, tokens in (("cache", saved), ("origin", told)):
-            self._tokens["prompt", source].inc(times * max(0, tokens.prompt))
-            self._tokens["completion", source].inc(times * max(0, tokens.completion))
-        self._saved.inc(times * max(0.0, outcome.saved_usd or 0.0))
+            for kind, count in (("prompt", tokens.prompt), ("completion", tokens.completion)):
+                series = self._tokens[kind, source]  # there from the first request on
+                if count > 0:
+                    series.inc(times * count)
+        if outcome.saved_usd:
+            self._saved.inc(times * max(0.0, outcome.saved_usd))
 
     def _time(self, outcome: Outcome) -> None:
         for stage, seconds in outcome.timings.items():
