@@ -1,8 +1,9 @@
 """The shared tier in one file: for one machine, with no server to run.
 
 Rules of the file: the `EntryFile` is touched on its own thread only, so the event loop never waits
-for a disk; all other state is touched on the loop only, so there is no lock. Puts that arrive while
-a transaction is being written share the next one.
+for a disk; all other state is touched on the loop only, so there is no lock. Puts that arrive
+within `GATHER_S`, or while a transaction is being written, share one. Whoever asks for what waits
+to be put, or for anything but one entry, has it put first.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from proxy.core.changes import Changes, Selector
 from proxy.core.model import Entry, Lease
@@ -25,10 +26,19 @@ from proxy.tiers.sqlitefile import PAGE, EntryFile, Row, row_of
 
 T = TypeVar("T")
 
+NOT_STARTED: Final = "sqlite: not started"
+
+GATHER_S: Final = 0.003
+"""How long a put waits for others. A transaction costs more than what is written in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
+    """What is put together. `ids` are of its entries; `timer` ends the wait for more."""
+
+    ids: set[str]
     rows: list[tuple[Row, Lease | None]]
+    timer: asyncio.TimerHandle
     written: "asyncio.Future[list[str]]"
 
 
@@ -82,8 +92,8 @@ class SqliteTier:
 
     async def close(self) -> None:
         """Close after what is already waiting has been written. Not started: a no-op."""
-        while self._writing is not None:
-            await asyncio.wait([self._writing])
+        while (writing := self._send()) is not None:
+            await asyncio.wait([writing])
         thread, self._thread = self._thread, None
         if thread is not None:
             closing = thread.run(self._close)
@@ -92,7 +102,9 @@ class SqliteTier:
 
     async def get(self, scope: str, key: str) -> Entry | None:
         """The entry of this key if it is in this scope, not past `kept_until`, and not purged."""
-        return await self.ask(EntryFile.get, scope, key, self._clock())
+        if self._batch is not None and key in self._batch.ids:
+            self._send()
+        return await self._submit(self._on_file, EntryFile.get, scope, key, self._clock())
 
     async def put(self, entry: Entry, lease: Lease | None = None) -> str:
         """Store and log it in one transaction, shared with the puts that wait beside it.
@@ -107,20 +119,27 @@ class SqliteTier:
         is_small = entry.answer.size <= INLINE
         make = partial(row_of, self.codec, entry)
         row = make() if is_small else await self._submit(make)
+        if self._thread is None:
+            raise TierError(NOT_STARTED)
         if self._batch is None:
-            self._batch = _Batch([], asyncio.get_running_loop().create_future())
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(GATHER_S, self._send)
+            self._batch = _Batch(set(), [], timer, loop.create_future())
         batch, place = self._batch, len(self._batch.rows)
+        batch.ids.add(entry.id)
         batch.rows.append((row, lease))
-        if self._writing is None:
-            self._send()
         # A caller who leaves must not cancel the others.
         return (await asyncio.shield(batch.written))[place]
 
-    def _send(self) -> None:
-        batch, self._batch = self._batch, None
-        if batch is not None:
-            self._writing = self.ask(EntryFile.put, batch.rows)
+    def _send(self) -> "asyncio.Future[list[str]] | None":
+        """Put what waits; returns the transaction under way, after which the next one follows."""
+        batch = self._batch
+        if batch is not None and self._writing is None:
+            self._batch = None
+            batch.timer.cancel()
+            self._writing = self._submit(self._on_file, EntryFile.put, batch.rows)
             self._writing.add_done_callback(partial(self._sent, batch))
+        return self._writing
 
     def _sent(self, batch: _Batch, writing: "asyncio.Future[list[str]]") -> None:
         self._writing = None
@@ -180,11 +199,12 @@ class SqliteTier:
 
     def ask(self, work: Callable[..., T], *args: object) -> "asyncio.Future[T]":
         """Do something with the `EntryFile`, on its thread. Raises TierError when it cannot."""
+        self._send()
         return self._submit(self._on_file, work, *args)
 
     def _submit(self, work: Callable[..., T], *args: object) -> "asyncio.Future[T]":
         if self._thread is None:
-            raise TierError("sqlite: not started")
+            raise TierError(NOT_STARTED)
         return self._thread.run(_mapped, work, *args)
 
     # From here on: the file's own thread.

@@ -130,6 +130,22 @@ async def test_close_writes_what_waits(path: Path, clock: FakeClock, events: Eve
     await tier.close()
 
 
+async def test_what_waits_to_be_written_is_read(tier: SqliteTier, clock: FakeClock) -> None:
+    """Whoever asks for an entry that has just been put finds it, and so does who reads the log."""
+    made = [entry(text, clock) for text in ("a", "b")]
+    reader = Fold(tier)
+    await reader.catch_up()
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(tier.put(made[0]))
+        await asyncio.sleep(0)
+        assert await tier.get(made[0].scope, made[0].id) == made[0]
+        second = group.create_task(tier.put(made[1]))
+        await asyncio.sleep(0)
+        await reader.catch_up()
+
+    assert reader.position == second.result() != first.result() != ""
+
+
 async def test_a_newer_schema_is_refused(path: Path, tier: SqliteTier) -> None:
     """An older program does not touch a newer program's file."""
     await tier.close()
