@@ -27,7 +27,7 @@ KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 
 DERIVED: Final = 4096
-"""Derived keys at hand: to derive one takes as long as to seal 50 KB."""
+"""Derived keys at hand: to derive one takes longer than to seal an answer."""
 
 
 @dataclass(frozen=True, slots=True)
