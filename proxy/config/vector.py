@@ -32,6 +32,7 @@ GuardName = Literal[
     "moment",
     "errand",
     "word",
+    "addition",
 ]
 """A guard of `proxy.core.judgement.guards`; a test compares the two lists."""
 
@@ -111,7 +112,7 @@ class VectorTier(Section):
     guards: Guards = "all"
     """Text rules that may veto a neighbour whatever its similarity: `all`, or a list of some of
     foreign, identifier, number, unit, date, language, name, negation, opposite, direction, order,
-    voice, asks, scope, owner, aspect, moment, errand and word.
+    voice, asks, scope, owner, aspect, moment, errand, word and addition.
     """
 
     allow_looser_threshold: bool = False

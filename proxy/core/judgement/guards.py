@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.core.judgement.addition import addition
 from proxy.core.judgement.arrangement import direction, voice
 from proxy.core.judgement.asking import ROOTS
 from proxy.core.judgement.aspects import aspect
@@ -305,6 +306,7 @@ ALL: Final[Sequence[Guard]] = (
     Guard("moment", moment),
     Guard("errand", errand),
     Guard("word", word),
+    Guard("addition", addition),
 )
 """In the order they are asked: the cheap and the certain first."""
 
