@@ -23,7 +23,7 @@ from proxy.core.changes import Selector, Traits
 from proxy.core.model import Answer
 from proxy.core.quotas import Slots
 from proxy.core.recording import Head, Landing
-from proxy.core.stream import Marks
+from proxy.core.stream import Marks, parts
 from proxy.errors import BrokenStreamError, RepriseError
 from proxy.ports import Origin, OriginReply, OriginRequest
 from proxy.resilience import Tasks
@@ -101,6 +101,7 @@ class Flight:
         self._recording = recording
         self._keep_bytes = keep_bytes
         self._head: Head | None = None
+        self._is_stream = False
         self._landing: Landing | None = None
         self._error: RepriseError | None = None
         self._is_over = False
@@ -111,6 +112,7 @@ class Flight:
         self._size = 0
         self._seats: set[Seat] = set()
         self._waiting: list[asyncio.Future[None]] = []
+        self._full: asyncio.Future[None] | None = None  # the call waits for its listeners
 
     @property
     def is_joinable(self) -> bool:
@@ -152,7 +154,7 @@ class Flight:
             yield seat
         finally:
             self._seats.discard(seat)
-            self._announce()
+            self._make_room()
 
     async def head(self) -> Head:
         """Status and headers. Raises the error when the origin could not be asked."""
@@ -170,7 +172,7 @@ class Flight:
                 seat.read += 1
                 yield chunk
             if unread:
-                self._announce()
+                self._make_room()
             elif self._is_over:
                 break
             else:
@@ -201,7 +203,7 @@ class Flight:
             try:
                 self._begin(reply)
                 async for chunk in reply.chunks():
-                    await self._push(chunk)
+                    await self._take(chunk)
             finally:
                 await reply.close()
             is_long, land = self._recording.is_long, self._recording.land
@@ -237,8 +239,17 @@ class Flight:
 
     def _begin(self, reply: OriginReply) -> None:
         self._head = Head(reply.status, reply.headers)
+        self._is_stream = self._head.is_success and self._head.is_stream
         self._recording.begin(self._head)
         self._announce()
+
+    async def _take(self, chunk: bytes) -> None:
+        first, *rest = parts(chunk) if self._is_stream else (chunk,)
+        await self._push(first)
+        for part in rest:
+            await asyncio.sleep(0)  # listeners write in the loop's next turn,
+            await asyncio.sleep(0)  # and what they wrote leaves at its end
+            await self._push(part)
 
     async def _push(self, chunk: bytes) -> None:
         self._recording.feed(chunk)
@@ -248,7 +259,8 @@ class Flight:
         while self._size > self._keep_bytes + WINDOW_BYTES:
             self._forget_what_all_have_read()
             if self._size > self._keep_bytes + WINDOW_BYTES:
-                await self._change()
+                self._full = asyncio.get_running_loop().create_future()
+                await self._full
 
     def _forget_what_all_have_read(self) -> None:
         """Where nobody listens, that is everything: it can neither be heard nor kept."""
@@ -263,6 +275,11 @@ class Flight:
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
         await waiting
+
+    def _make_room(self) -> None:
+        """A listener has read what there was, or left: the call may go on, if it waits for it."""
+        if self._full is not None and not self._full.done():
+            self._full.set_result(None)
 
     def _announce(self) -> None:
         """Wake all who wait."""

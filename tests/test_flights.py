@@ -105,6 +105,24 @@ async def test_every_listener_hears_everything(flights: Flights) -> None:
     assert feed.is_closed
 
 
+async def test_the_beginning_of_a_stream_does_not_wait_for_the_rest(flights: Flights) -> None:
+    """An origin may send all of it at once: a listener hears of it before it has been read."""
+    comment = b": " + bytes(1 << 16) + b"\n\n"
+    feed = Feed(headers=EVENT_STREAM)
+    flight = launch(flights, feed, made(keep_bytes=1 << 20))
+    feed.put(comment + STREAM)
+    feed.end()
+    with flights.listening(flight) as seat:
+        first = await anext(aiter(flight.chunks(seat)))
+        told = flight.told(seat)
+        landing = await flight.landed()
+
+    assert comment.startswith(first)
+    assert told is None
+    assert landing is not None
+    assert landing.answer is not None
+
+
 async def test_joining(flights: Flights) -> None:
     """A flight under way is found by its key; one without a key by nobody."""
     flight = launch(flights, Feed(), made())

@@ -26,6 +26,7 @@ from yarl import URL
 
 from proxy.errors import BrokenStreamError, UnreachableError, UpstreamTimeoutError
 from proxy.ports import OriginRequest
+from proxy.upstream.patience import Patience
 
 HOP_BY_HOP = frozenset(
     {
@@ -92,10 +93,19 @@ def _payload(
 
 
 class HttpReply:
-    """The origin's answer, as it arrives."""
+    """The origin's answer, as it arrives.
 
-    def __init__(self, response: aiohttp.ClientResponse, *, decoded: bool) -> None:
+    Args:
+        response: aiohttp's.
+        decoded: Its body comes decoded.
+        idle_timeout_s: Between two pieces of it, seconds.
+    """
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, *, decoded: bool, idle_timeout_s: float
+    ) -> None:
         self._response = response
+        self._idle_timeout_s = idle_timeout_s
         self.status = response.status
         headers = end_to_end(response.headers.items())
         if decoded:
@@ -104,13 +114,21 @@ class HttpReply:
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """The body as it comes. Raises BrokenStreamError when it breaks off."""
+        content = self._response.content
         try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
+            with Patience(self._idle_timeout_s, self._give_up) as patience:
+                patience.begin()
+                while chunk := await content.readany():
+                    patience.over()
+                    yield chunk
+                    patience.begin()
         except TimeoutError as error:
             raise BrokenStreamError("the origin fell silent") from error
         except (aiohttp.ClientError, OSError) as error:
             raise BrokenStreamError(f"the origin's answer broke off: {error}") from error
+
+    def _give_up(self) -> None:
+        self._response.content.set_exception(TimeoutError())
 
     async def close(self) -> None:
         """Give the connection back when the body was read to its end, else drop it."""
@@ -147,10 +165,9 @@ class HttpOrigin:
         self._base = URL(base_url.rstrip("/"))
         self._api_key = api_key
         self._api_key_header = api_key_header
+        self._connect_timeout_s = connect_timeout_s
         self._first_byte_timeout_s = first_byte_timeout_s
-        self._timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=connect_timeout_s, sock_read=idle_timeout_s
-        )
+        self._idle_timeout_s = idle_timeout_s
         self._max_connections = max_connections
         self._connector: aiohttp.TCPConnector | None = None
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
@@ -163,17 +180,26 @@ class HttpOrigin:
         no_redirects = aiohttp.TraceConfig()
         no_redirects.on_request_redirect.append(_refuse)
         # A session of their own: aiohttp tells a trace of every step of every request.
-        self._sockets = self._session(decoded=True, traces=[no_redirects])
+        self._sockets = self._session(
+            decoded=True, traces=[no_redirects], idle_timeout_s=self._idle_timeout_s
+        )
 
     def _session(
-        self, *, decoded: bool, traces: Sequence[aiohttp.TraceConfig] = ()
+        self,
+        *,
+        decoded: bool,
+        traces: Sequence[aiohttp.TraceConfig] = (),
+        idle_timeout_s: float | None = None,
     ) -> aiohttp.ClientSession:
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._connect_timeout_s, sock_read=idle_timeout_s
+        )
         return aiohttp.ClientSession(
             connector=self._connector,
             connector_owner=False,
             auto_decompress=decoded,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=self._timeout,
+            timeout=timeout,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             trace_configs=list(traces),
         )
@@ -225,7 +251,7 @@ class HttpOrigin:
         with self._mapped():
             async with asyncio.timeout(self._first_byte_timeout_s):
                 response = await self._call(self._sessions[decoded], request)
-        return HttpReply(response, decoded=decoded)
+        return HttpReply(response, decoded=decoded, idle_timeout_s=self._idle_timeout_s)
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:

@@ -12,7 +12,16 @@ from proxy.core.dialects.chat_unfold import unfold
 from proxy.core.dialects.responses import Responses
 from proxy.core.model import Answer
 from proxy.core.sse import MAX_EVENT_BYTES, Parser, encode
-from proxy.core.stream import LiveFilter, Marks, Recorder, Restamp, replay
+from proxy.core.stream import (
+    FIRST_BYTES,
+    MORE_BYTES,
+    LiveFilter,
+    Marks,
+    Recorder,
+    Restamp,
+    parts,
+    replay,
+)
 from tests.core.dialects.folding import chat as fold
 
 ANSWER: dict[str, Any] = {
@@ -104,6 +113,17 @@ def test_of_a_stream_with_an_unreadable_event_the_marker_is_asked() -> None:
     assert recorded([huge, b"\n\n", EVENTS[-1]]).is_complete
     assert recorded([huge, b"\n\n", EVENTS[-1]]).is_too_large
     assert not recorded([huge, b"\n\n"]).is_complete
+
+
+@given(st.integers(0, 5 * MORE_BYTES))
+def test_a_large_piece_is_read_in_parts(size: int) -> None:
+    """All of it, in order: the first part is short, and none takes long."""
+    piece = bytes(number % 251 for number in range(size))
+    found = parts(piece)
+
+    assert b"".join(found) == piece
+    assert len(found[0]) <= FIRST_BYTES
+    assert all(0 < len(part) <= MORE_BYTES for part in found[1:])
 
 
 def test_comments_are_bounded_too() -> None:

@@ -174,6 +174,28 @@ async def test_timeouts(origin: ScriptedOrigin) -> None:
             await body_of(client, GET)
 
 
+async def test_many_short_silences_are_no_long_one() -> None:
+    """Each piece is waited for anew, and whoever reads the body may take his time."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n")
+        for _ in range(4):
+            await asyncio.sleep(0.3)
+            writer.write(b".")
+
+    heard = b""
+    async with raw_server(talk) as url, opened(url, idle_timeout_s=0.8) as client:
+        reply = await client.send(POST)
+        async for chunk in reply.chunks():
+            heard += chunk
+            if heard == b"...":
+                await asyncio.sleep(1)
+        await reply.close()
+
+    assert heard == b"...."
+
+
 async def test_nobody_there() -> None:
     """No connection."""
     async with opened(f"http://127.0.0.1:{free_port()}/v1") as client:
