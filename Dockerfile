@@ -1,7 +1,7 @@
 # Reprise in a container. Entries and the index are kept in the volume /data:
 #
 #     docker build -t reprise .
-#     docker run -p 8080:8080 -v reprise:/data reprise
+#     docker run --read-only --tmpfs /tmp --cap-drop ALL -p 8080:8080 -v reprise:/data reprise
 #
 # CONFIG names a configuration file; PORT, OPENAI_BASE_URL and REDIS_URL win over it.
 
@@ -23,11 +23,13 @@ RUN /opt/build/bin/pip wheel --no-build-isolation --no-deps --wheel-dir /opt/whe
     && /opt/reprise/bin/pip install --no-deps /opt/wheels/reprise-*.whl
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --no-create-home reprise \
-    && install --directory --owner reprise --mode 700 /data
+RUN groupadd --system --gid 10001 reprise \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home reprise \
+    && install --directory --owner reprise --group reprise --mode 700 /data
 COPY --from=build /opt/reprise /opt/reprise
 ENV PATH=/opt/reprise/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8080
-USER reprise
+# By number, so that Kubernetes can tell that it is not root.
+USER 10001:10001
 # From here the default files data/reprise.db and data/index.snapshot are in the volume.
 WORKDIR /
 VOLUME /data

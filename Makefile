@@ -13,7 +13,7 @@ PEERS  := $(SUITES)/peers
 PROMTOOL ?= $(or $(shell command -v promtool),$(SUITES)/prometheus/usr/bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-clients test-conformance test-browser test-real check check-alerts fmt bench bench-quick bench-micro eval lock clean
+.PHONY: help setup run demo test test-clients test-conformance test-browser test-image test-real check check-alerts fmt bench bench-quick bench-micro eval lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ test-conformance: $(READY) $(SUITES)/conformance/.ready ## Run others' test suit
 
 test-browser: $(READY) $(SUITES)/browser/.ready ## Use the dashboard in Chromium, which must be on the PATH (docs/dashboard.md)
 	$(BIN)/python -m tests.browser $(SUITES)/browser $(ARGS)
+
+test-image: $(READY) $(SUITES)/image/.ready ## Carry out the Dockerfile's steps and start what they make, without an engine; as root, with debootstrap
+	$(BIN)/python -m tests.image $(SUITES)/image
 
 test-real: $(READY) $(SUITES)/real/.ready ## Ask a real model through the proxy; fetches 360 MB the first time (docs/conformance.md)
 	$(BIN)/python -m tests.real $(SUITES)/real
