@@ -62,9 +62,11 @@ def command(value: str) -> list[str]:
 
 
 def context(root: Path) -> list[Path]:
-    """The files that a build may copy, relative to the root: the project's, but for ignored ones."""
+    """Files that a build may copy, relative to the root: the project's, but for ignored ones."""
     lines = (root / ".dockerignore").read_text().splitlines()
-    anchored = [re.sub(r"^(!?)/?(?=[^#/])", r"\1/", line) for line in lines]  # as Docker reads them
+    anchored = [
+        re.sub(r"^(!?)/?(?=[^#/*])", r"\1/", line) for line in lines
+    ]  # as Docker reads them
     ignored = PathSpec.from_lines("gitignore", anchored)
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     told = subprocess.run(listed, cwd=root, check=True, capture_output=True).stdout.decode()
