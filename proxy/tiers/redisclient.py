@@ -31,6 +31,7 @@ from proxy.config.redisurl import (
 )
 from proxy.errors import TierError
 from proxy.tiers.rediscluster import Cluster, pipelined
+from proxy.tiers.redisreads import Reads
 
 T = TypeVar("T")
 
@@ -68,6 +69,10 @@ class Client(Protocol):
         """The answer to a command whose keys all are where `key` is."""
         ...
 
+    async def read(self, key: str, *command: Any) -> Any:  # noqa: ANN401 - as Redis answers
+        """The same for a command that changes nothing: many at once are one round trip."""
+        ...
+
     async def ask_each(self, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
         """The answers to several commands, each after its key, in as few round trips as can be."""
         ...
@@ -103,12 +108,16 @@ class _Single:
         sentinels: "_Sentinels | None" = None,
     ) -> None:
         self._redis = connect(None)
+        self._reads = Reads(self._redis)
         self._connect = connect
         self._faults = faults
         self._sentinels = sentinels
 
     async def ask(self, _key: str, *command: Any) -> Any:  # noqa: ANN401 - as Redis answers
         return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def read(self, _key: str, *command: Any) -> Any:  # noqa: ANN401 - as Redis answers
+        return await self._reads.ask(*command)
 
     async def ask_each(self, asked: Sequence[tuple[Any, ...]]) -> list[Any]:
         answers = await pipelined(self._redis, [command for _, *command in asked])
@@ -131,6 +140,7 @@ class _Single:
 
     async def close(self) -> None:
         try:
+            await self._reads.close()
             await self._redis.aclose()
         finally:
             if self._sentinels is not None:

@@ -35,8 +35,13 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from proxy.tiers.redisreads import Reads
+
 Address = tuple[str, int]
 T = TypeVar("T")
+
+_Send = Callable[[Address, Sequence[Any]], Awaitable[Any]]
+"""Has a node answer a command."""
 
 HOPS: Final = 5
 """Redirections of one command: a cluster that has settled needs one."""
@@ -69,6 +74,7 @@ class Cluster:
         self._connect = connect
         self._faults = faults
         self._nodes: dict[Address, Redis] = {}
+        self._reads: dict[Address, Reads] = {}
         self._masters: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         self._mapping = asyncio.Lock()
         self._mapped_at = float("-inf")
@@ -77,6 +83,13 @@ class Cluster:
 
     async def ask(self, key: str, *command: Any) -> Any:  # noqa: ANN401 - as Redis answers
         """The answer to a command whose keys all are in this key's slot."""
+        return await self._ask(key, command, self._send)
+
+    async def read(self, key: str, *command: Any) -> Any:  # noqa: ANN401 - as Redis answers
+        """The same for a command that changes nothing: many at once are one round trip a master."""
+        return await self._ask(key, command, self._read)
+
+    async def _ask(self, key: str, command: Sequence[Any], send: "_Send") -> Any:  # noqa: ANN401 - as Redis answers
         slot = key_slot(key.encode())
         if self._masters[slot] is None:
             await self._map()
@@ -84,7 +97,7 @@ class Cluster:
         pauses = iter(PAUSES_S)
         for _ in range(HOPS + len(PAUSES_S)):
             try:
-                return await self._send(address, command, asking=asking)
+                return await (self._send_asking if asking else send)(address, command)
             except AskError as error:  # and MovedError, which is one
                 self._redirected += 1
                 asking = not isinstance(error, MovedError)
@@ -110,11 +123,16 @@ class Cluster:
             raise ClusterError("no node of the cluster has the key's slot")
         return address
 
-    async def _send(self, address: Address, command: Sequence[Any], *, asking: bool) -> Any:  # noqa: ANN401 - as Redis answers
-        node = self._node(address)
-        if not asking:
-            return await node.execute_command(*command)  # type: ignore[no-untyped-call]
-        answer = (await pipelined(node, [("ASKING",), command]))[1]
+    async def _send(self, address: Address, command: Sequence[Any]) -> Any:  # noqa: ANN401 - as Redis answers
+        return await self._node(address).execute_command(*command)  # type: ignore[no-untyped-call]
+
+    async def _read(self, address: Address, command: Sequence[Any]) -> Any:  # noqa: ANN401 - as Redis answers
+        if address not in self._reads:
+            self._reads[address] = Reads(self._node(address))
+        return await self._reads[address].ask(*command)
+
+    async def _send_asking(self, address: Address, command: Sequence[Any]) -> Any:  # noqa: ANN401 - as Redis answers
+        answer = (await pipelined(self._node(address), [("ASKING",), command]))[1]
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -183,12 +201,14 @@ class Cluster:
         left = set(masters)
         for address in [known for known in self._nodes if known not in left]:
             await self._nodes.pop(address).aclose()
+        for address in [known for known in self._reads if known not in left]:
+            await self._reads.pop(address).close()
 
     async def prove(self) -> None:
         """Return when the map was read, covers all slots, and every master in it answers."""
         await self._map(at_once=True)
         masters = {self._master(slot) for slot in range(REDIS_CLUSTER_HASH_SLOTS)}
-        await together([self._send(address, ("PING",), asking=False) for address in masters])
+        await together([self._send(address, ("PING",)) for address in masters])
 
     def listener(self) -> Redis:
         """A client of one connection to any node, for messages: a cluster passes them on to all."""
@@ -210,6 +230,9 @@ class Cluster:
     async def close(self) -> None:
         """Close all connections."""
         nodes, self._nodes = list(self._nodes.values()), {}
+        reads, self._reads = list(self._reads.values()), {}
+        for one in reads:
+            await one.close()
         for node in nodes:
             await node.aclose()
 

@@ -97,7 +97,7 @@ class RedisPurges:
         """An entry's bytes and its generation; None where it is not there, or was purged."""
         keys = [group.entry(entry_id), group.about, group.purges]
         try:
-            found = await self._link.run(GET, keys, entry_id)
+            found = await self._link.read(GET, keys, entry_id)
         except SplitError:
             return await self._read_apart(group, entry_id)
         return None if found is None else (found[0], int(found[1]))

@@ -284,7 +284,7 @@ async def test_a_url_that_is_none(clock: FakeClock, events: Events) -> None:
 async def test_more_calls_than_connections_wait(
     redis_server: RedisServer, raw: Redis, clock: FakeClock, events: Events
 ) -> None:
-    """A hundred at once through two connections: none fails, and no third is opened."""
+    """A hundred at once through two connections, and one for reads: none fails, no more open."""
     tier = redis_tier(redis_server.url, clock, events, max_connections=2, timeout_s=9)
     await tier.start()
     before = len(await raw.client_list())
@@ -293,9 +293,44 @@ async def test_more_calls_than_connections_wait(
     found = await asyncio.gather(*(tier.get(one.scope, one.id) for one in made))
 
     assert found == made
-    assert len(await raw.client_list()) <= before + 1
+    assert len(await raw.client_list()) <= before + 2
 
     await tier.close()
+
+
+async def test_what_is_read_at_once_is_one_round_trip(
+    tier: RedisTier, raw: Redis, clock: FakeClock
+) -> None:
+    """Fifty lookups of one moment reach the server in a few pieces; each gets its own answer."""
+    made = [entry(f"q{n}", clock) for n in range(50)]
+    await asyncio.gather(*map(tier.put, made))
+    await tier.get(made[0].scope, made[0].id)
+    before = (await raw.info("stats"))["total_reads_processed"]
+    found = await asyncio.gather(*(tier.get(one.scope, one.id) for one in made))
+    after = (await raw.info("stats"))["total_reads_processed"]
+
+    assert found == made
+    assert after - before <= 5
+
+
+async def test_reads_whose_connection_is_lost_are_asked_again(
+    tier: RedisTier, raw: Redis, clock: FakeClock
+) -> None:
+    """Whether it was idle or had just been asked, nobody notices."""
+    made = [entry(f"q{n}", clock) for n in range(50)]
+    await asyncio.gather(*map(tier.put, made))
+    await tier.get(made[0].scope, made[0].id)
+    await raw.client_kill_filter(_type="normal", skipme=True)
+
+    assert await tier.get(made[0].scope, made[0].id) == made[0]
+
+    await raw.client_pause(50)
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(tier.get(one.scope, one.id)) for one in made]
+        await asyncio.sleep(0.01)
+        await raw.client_kill_filter(_type="normal", skipme=True)
+
+    assert [task.result() for task in asked] == made
 
 
 async def test_a_cancelled_call_does_not_mix_up_answers(tier: RedisTier, clock: FakeClock) -> None:
