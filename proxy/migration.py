@@ -134,6 +134,8 @@ def chosen(config: Config, backend: Backend) -> Config:
     vector = config.cache.vector.model_copy(update={"backend": backend})
     if backend == "redis" and not vector.redis.url and config.cache.shared.sqlite_path:
         raise ConfigError(["cache.vector.redis.url: is needed: cache.shared.url is no Redis"])
+    if backend == "redis" and (why := config.cache.excludes_clear):
+        raise ConfigError([f"cache.vector.backend: redis {why}: it holds questions in clear"])
     patience_ms = max(PATIENCE_MS, config.cache.shared.timeout_ms)
     shared = config.cache.shared.model_copy(update={"timeout_ms": patience_ms})
     cache = config.cache.model_copy(update={"vector": vector, "shared": shared})

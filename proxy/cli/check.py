@@ -18,6 +18,11 @@ IN_CLEAR = (
     "read any more, and removed at the next start, within cache.shared.expire_every_s."
 )
 
+UNKEYED = (
+    "note: cache.tenant_key is not set. Tenants stand in clear beside what is sealed, as digests "
+    "of their credentials that who reads the store can compare with credentials he has."
+)
+
 
 def check(
     config: ConfigFile = None,
@@ -39,6 +44,8 @@ def check(
     found = load_or_exit(config)
     if found.cache.encryption.keys:
         typer.echo(IN_CLEAR, err=True)
+        if found.cache.tenant_key is None:
+            typer.echo(UNKEYED, err=True)
     if connect:
         _connect(found)
     from proxy.config import effective, effective_yaml  # noqa: PLC0415 - pydantic is slow to import

@@ -188,6 +188,13 @@ class Cache(Section):
         return self.tenant_key.get_secret_value().encode() if self.tenant_key else b""
 
     @property
+    def excludes_clear(self) -> str | None:
+        """Why nothing may hold questions in clear; None where something may."""
+        if self.encryption.keys:
+            return "excludes cache.encryption.keys"
+        return None if self.store_questions else "needs cache.store_questions"
+
+    @property
     def index_server(self) -> tuple[SecretUrl, Tls]:
         """The Redis of an index that is in Redis, and how it is reached."""
         chosen = self.vector.redis
@@ -201,11 +208,8 @@ class Cache(Section):
     @model_validator(mode="after")
     def _nothing_is_in_clear_beside_it(self) -> "Cache":
         """What cannot be sealed, or is made of questions, is not kept at all."""
-        if self.encryption.keys:
-            why = "excludes cache.encryption.keys"
-        elif not self.store_questions:
-            why = "needs cache.store_questions"
-        else:
+        why = self.excludes_clear
+        if why is None:
             return self
         if self.vector.backend == "redis":
             raise PydanticCustomError(

@@ -67,6 +67,7 @@ def test_keys_are_not_for_what_is_there(tmp_path: Path) -> None:
 
     assert ended.returncode == 0
     assert "in clear is not read any more" in ended.stderr
+    assert "cache.tenant_key is not set" in ended.stderr
     assert key not in ended.stdout + ended.stderr
 
 

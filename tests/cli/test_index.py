@@ -229,6 +229,21 @@ def test_what_does_not_fit_is_the_operators_fault(tmp_path: Path, write: Write) 
     assert unfit.stderr.startswith("cache.vector.backend: needs Redis 8.2")
 
 
+def test_an_index_in_clear_is_not_made(tmp_path: Path, write: Write, vectors: RedisServer) -> None:
+    """Where what is stored is sealed, or has no questions, none are brought to Redis."""
+    fill(tmp_path, 1)
+    keys = [{"id": "k", "key": "A" * 43 + "="}]
+    command = ("index", "migrate", "--to", "redis", "--config")
+    refused = [
+        run(*command, str(write(cache=cache)))
+        for cache in ({"encryption": {"keys": keys}}, {"store_questions": False})
+    ]
+
+    assert [one.returncode for one in refused] == [2, 2]
+    assert all("it holds questions in clear" in one.stderr for one in refused)
+    assert vectors.ask("DBSIZE") == b":0\r\n"
+
+
 def test_what_does_not_work(tmp_path: Path, write: Write, vectors: RedisServer) -> None:
     """No cache, no index or no server: exit code 1, and the reason in a line."""
     none = run("index", "migrate", "--to", "faiss", "--config", str(write()))

@@ -360,3 +360,22 @@ async def test_what_was_in_clear_is_removed(
     assert await tier.get(made.scope, made.id) == made
     await tier.close()
     assert PROMPT.encode() not in await store.everything()
+
+
+async def test_a_forgotten_salt_is_gone_from_the_disk(
+    tmp_path: Path, clock: FakeClock, events: Events
+) -> None:
+    """An SQLite file writes over what it deletes, and its WAL is emptied."""
+    place = InFile(tmp_path / "cache.db", clock, events)
+    tier, made = place.tier(), private(clock)
+    await tier.start()
+    await tier.put(made)
+    with sqlite3.connect(place.path) as database:
+        [(salt,)] = database.execute("SELECT salt FROM salts").fetchall()
+    database.close()
+    assert salt in await place.everything()
+    await tier.purge(Selector("acme", everything=True))
+
+    assert salt not in await place.everything()
+
+    await tier.close()
