@@ -1,16 +1,10 @@
 """One request under way: what is known of its outcome, and where its time went."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import fields
-from operator import attrgetter
 from time import perf_counter
-from typing import Any, Final
+from typing import Any
 
 from proxy.core.model import Outcome
-
-_PLACES: Final = {field.name: place for place, field in enumerate(fields(Outcome))}
-_values = attrgetter(*_PLACES)
+from proxy.core.replacing import replaced
 
 
 class Exchange:
@@ -41,24 +35,15 @@ class Exchange:
     def outcome(self) -> Outcome:
         """What is known so far."""
         if self._learned:  # put together once somebody asks: that costs more than all the learning
-            values = list(_values(self._outcome))
-            for name, value in self._learned.items():
-                values[_PLACES[name]] = value
-            self._outcome = Outcome(*values)  # `dataclasses.replace` takes three times as long
+            self._outcome = replaced(self._outcome, **self._learned)
             self._learned = {}
         return self._outcome
 
-    @contextmanager
-    def timing(self, stage: str) -> Iterator[None]:
-        """Time a stage; one that is entered twice adds up."""
-        began = perf_counter()
-        self.starts.setdefault(stage, began - self.began)
-        try:
-            yield
-        finally:
-            self.timings[stage] = self.timings.get(stage, 0.0) + perf_counter() - began
+    def timing(self, stage: str) -> "Timing":
+        """Time a stage: the block that this begins. One that is entered twice adds up."""
+        return Timing(self, stage)
 
-    def learn(self, **known: Any) -> None:  # noqa: ANN401 - `outcome` checks names, not types
+    def learn(self, **known: Any) -> None:  # noqa: ANN401 - `replaced` checks names, not types
         """Set fields of the outcome."""
         self._learned.update(known)
 
@@ -67,3 +52,22 @@ class Exchange:
         self.timings["total"] = perf_counter() - self.began
         self.learn(timings=dict(self.timings), starts=dict(self.starts))
         return self.outcome
+
+
+class Timing:
+    """A stage of an exchange, from the block's beginning to its end, whatever ends it."""
+
+    __slots__ = ("_began", "_exchange", "_stage")
+
+    def __init__(self, exchange: Exchange, stage: str) -> None:
+        self._exchange = exchange
+        self._stage = stage
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = perf_counter()
+        self._exchange.starts.setdefault(self._stage, self._began - self._exchange.began)
+
+    def __exit__(self, *_: object) -> None:
+        timings = self._exchange.timings
+        timings[self._stage] = timings.get(self._stage, 0.0) + perf_counter() - self._began

@@ -180,6 +180,12 @@ class Flight:
         if self._error is not None:
             raise self._error
 
+    def body(self, seat: Seat) -> bytes:
+        """All that a listener has not read of an answer that has landed."""
+        unread = self._chunks[seat.read - self._forgotten :]
+        seat.read += len(unread)
+        return b"".join(unread)
+
     async def landed(self) -> Landing | None:
         """How it ended, once it has; None at once when it grows too large to be kept.
 

@@ -321,8 +321,7 @@ class Gateway:
             return replace(told, headers=(*told.headers, *head.substitutes))
         if is_other_form and is_follower:  # he asked for the other form, and got it from no origin
             raise UnreachableError(landing.refusal or "no answer", code="upstream_broken")
-        body = b"".join([chunk async for chunk in flight.chunks(seat)])
-        return Reply(head.status, head.headers, body, exchange.outcome)
+        return Reply(head.status, head.headers, flight.body(seat), exchange.outcome)
 
     async def _live(
         self,

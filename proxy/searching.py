@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, assert_never
 
@@ -27,6 +27,7 @@ from proxy.core.lookup import (
     with_question,
 )
 from proxy.core.model import CacheRequest, Candidate, Entry, Tier, Vector
+from proxy.core.replacing import replaced
 from proxy.exchange import Exchange
 from proxy.ports import Clock, Embedder, SessionTier, SharedTier, VectorTier, Verifier, Writer
 from proxy.resilience import Deadline, Stage
@@ -147,8 +148,9 @@ class Search:
 
     async def peek(self, request: CacheRequest, exchange: Exchange) -> Hit | Miss:
         """What a lookup finds; no tier has more afterwards."""
-        if self._semantic is None:
-            request = replace(request, directives=replace(request.directives, semantic=False))
+        if self._semantic is None and request.directives.semantic:
+            exact = replaced(request.directives, semantic=False)
+            request = replaced(request, directives=exact)
         state: State = start(request)
         deadline = Deadline(self._deadline_s)
         while not isinstance(state, Hit | Miss):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from proxy.core.model import digest
@@ -18,7 +19,13 @@ _LOOKS_SECRET: Final = re.compile(r"auth|api-?key|virtual-?key|token|secret|cred
 
 def is_personal(name: str) -> bool:
     """Whether a header (lower case) is for the origin that its sender knows, and for no other."""
-    return name in ACCOUNTS or name == "cookie" or _LOOKS_SECRET.search(name) is not None
+    return name in ACCOUNTS or name == "cookie" or _looks_secret(name)
+
+
+@lru_cache(maxsize=1024)
+def _looks_secret(name: str) -> bool:
+    """Remembered, as nearly all requests have the same few headers."""
+    return _LOOKS_SECRET.search(name) is not None
 
 
 def digest_of(headers: Mapping[str, str], key: bytes = b"") -> str:
@@ -50,7 +57,7 @@ def tenant_named(name: str, key: bytes = b"", headers: Mapping[str, str] | None 
 def _others(headers: Mapping[str, str]) -> Iterator[str]:
     """Name and value of each other header that looks like a credential."""
     for name in sorted(headers):
-        if name not in KEYS and _LOOKS_SECRET.search(name) is not None:
+        if name not in KEYS and _looks_secret(name):
             yield name
             yield headers[name]
 
