@@ -65,10 +65,10 @@ def close(sockets: list[socket.socket]) -> None:
         one.close()
 
 
-def url(host: str, port: int) -> str:
+def url(host: str, port: int, *, is_secure: bool = False) -> str:
     """The API's base URL there."""
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}/v1"
+    return f"http{'s' if is_secure else ''}://{shown}:{port}/v1"
 
 
 def _addresses(host: str, port: int) -> Iterator[tuple[int, tuple[str, int, *tuple[int, ...]]]]:

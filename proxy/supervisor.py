@@ -244,7 +244,8 @@ class Supervisor:
         was_complete = len(self._listening) == server.workers
         self._listening.add(number)
         if len(self._listening) == server.workers and not was_complete:
-            url = listening.url(server.host, server.port)
+            is_secure = server.tls.certificate is not None
+            url = listening.url(server.host, server.port, is_secure=is_secure)
             self._observer.event("listening", url=url, workers=server.workers)
 
 

@@ -212,7 +212,8 @@ def _own(config: "Config") -> str:
     if server.port == 0:
         misused("server.port is 0, which may be any: say --url.")
     host = "127.0.0.1" if server.host in WILDCARDS else server.host
-    return listening.url(host, server.port).removesuffix("/v1")
+    is_secure = server.tls.certificate is not None
+    return listening.url(host, server.port, is_secure=is_secure).removesuffix("/v1")
 
 
 def fail(problem: str) -> NoReturn:

@@ -6,11 +6,13 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from proxy.config import access as accesses
+from proxy.config import listener
 from proxy.config.access import Access, Limits
 from proxy.config.admin import Admin
 from proxy.config.cache import Cache
 from proxy.config.connections import Connections
 from proxy.config.embedder import Embedder
+from proxy.config.listener import Cors, ServerTls
 from proxy.config.section import AtStart, Section, split_url
 from proxy.config.telemetry import Telemetry
 from proxy.config.upstream import NamedUpstream, Upstream, check
@@ -46,6 +48,12 @@ class Server(Section):
 
     Switched off, a stranger cannot learn from them what others have asked.
     """
+
+    tls: AtStart[ServerTls] = ServerTls()
+    """TLS for callers, 1.2 or later. Its files are read again when they have changed."""
+
+    cors: Cors = Cors()
+    """What web pages of other origins may do, by their browsers."""
 
     connections: Connections = Connections()
     """What callers' connections may send, and how slow they may be."""
@@ -106,6 +114,11 @@ class Config(Section):
         accesses.check(
             self.access, self.upstream, self.upstreams, self.server.trusted_tenant_header
         )
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_tls_needs(self) -> "Config":
+        listener.check(self.server.tls)
         return self
 
     @model_validator(mode="after")

@@ -51,6 +51,7 @@ EVENT_LEVELS = {
     "index_behind": logging.WARNING,
     "index_lost": logging.WARNING,
     "admin_refused": logging.WARNING,
+    "certificate_refused": logging.WARNING,
     "config_reload_failed": logging.WARNING,
     "worker_died": logging.WARNING,
     "worker_not_started": logging.WARNING,

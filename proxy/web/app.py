@@ -29,6 +29,7 @@ from proxy.runtime import Runtime
 from proxy.web import (
     bodies,
     cached,
+    cors,
     embeddings,
     endpoints,
     entrance,
@@ -63,6 +64,7 @@ def make_app(reloader: Reloader) -> web.Application:
     app[GUARDED] = True
     app.on_response_prepare.append(_say_goodbye)
     app.on_response_prepare.append(_say_what_is_left)
+    app.on_response_prepare.append(_say_who_may_read)
     for path, handler in CACHED.items():
         app.router.add_post(path, handler)
     app.router.add_route("*", feedback.PATH, feedback.handle)
@@ -136,6 +138,8 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         if GUARDED not in request.app:
             return await handler(request)
+        if (answer := cors.preflight(request)) is not None:
+            return answer
         with entrance.entered(request):
             return await handler(request)
     except ApiError as error:
@@ -162,6 +166,12 @@ async def _say_what_is_left(request: web.Request, response: web.StreamResponse) 
     """In place of what an origin says: that is of its own limits."""
     if (left := request.get(entrance.LEFT)) is not None:
         response.headers.update(left.headers())
+
+
+async def _say_who_may_read(request: web.Request, response: web.StreamResponse) -> None:
+    """Tell a browser whether its page may."""
+    if RUNTIME in request:
+        response.headers.extend(cors.told(request))
 
 
 def _mapped(request: web.Request, error: web.HTTPException) -> ApiError:

@@ -18,7 +18,7 @@ from proxy.gateway import not_cached
 from proxy.ports import OriginRequest
 from proxy.repeats import Repeat
 from proxy.upstream.client import end_to_end
-from proxy.web import bodies, callers, endpoints, entrance, passthrough, reply
+from proxy.web import bodies, callers, cors, endpoints, entrance, passthrough, reply
 from proxy.web.keys import REQUEST_ID, RUNTIME
 from proxy.web.protocol import LaneProtocol
 
@@ -140,7 +140,8 @@ async def _answer(
     async with runtime.gateway.answer(found.request, dialect, call, exchange) as answer:
         expose = runtime.config.server.expose_cache_headers
         fields = reply.merged(answer.headers, status.headers(answer.outcome, expose=expose))
-        if answer.repeat is not None and runtime.traces is None:
+        may_learn = runtime.traces is None and not cors.applies(request)
+        if answer.repeat is not None and may_learn:
             _learn(request, answer.repeat)
         return await reply.send(request, answer.status, fields, answer.body)
 

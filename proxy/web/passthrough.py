@@ -19,8 +19,8 @@ from proxy.web.bodies import Coming, too_slow
 from proxy.web.keys import REQUEST_ID, RUNTIME
 
 _SLASH = r"(?:/|\\|%2f|%5c)"
-_UPWARDS = re.compile(rf"{_SLASH}(?:\.|%2e){{2}}(?:{_SLASH}|$)", re.IGNORECASE)
-"""A segment `..`, however it is written."""
+_UPWARDS = re.compile(rf"{_SLASH}(?:\.|%2e){{2}}(?:{_SLASH}|;|%3b|$)", re.IGNORECASE)
+"""A segment `..`, however it is written, also with parameters (`..;x`)."""
 
 
 async def handle(request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,9 @@ from proxy.core import status
 from proxy.core.model import Outcome
 from proxy.errors import ApiError, RepriseError
 
+OF_PAGES = "access-control-"
+"""What an origin says of web pages holds for those that ask it themselves."""
+
 Headers = Iterable[tuple[str, str]]
 
 
@@ -26,7 +29,9 @@ def merged(headers: Headers, ours: Headers) -> CIMultiDict[str]:
     """
     told = dict(ours)
     hidden: Collection[str] = status.OURS if "x-cache" in told else ()
-    fields = CIMultiDict(pair for pair in headers if pair[0] not in hidden)
+    fields = CIMultiDict(
+        pair for pair in headers if pair[0] not in hidden and not pair[0].startswith(OF_PAGES)
+    )
     for name, value in told.items():
         if name != "x-request-id" or name not in fields:
             fields.add(name, value)

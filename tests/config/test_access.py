@@ -55,6 +55,11 @@ def with_keys(*keys: Json, **more: Any) -> Json:
             with_keys({"name": "ada", "digest": DIGEST}, server={"trusted_tenant_header": "x-t"}),
             "server.trusted_tenant_header: cannot be used with access.keys",
         ),
+        ({"server": {"tls": {"key": "k.pem"}}}, "server.tls.key: needs server.tls.certificate"),
+        (
+            {"server": {"cors": {"origins": ["app.example"]}}},
+            "server.cors.origins[0]: has characters",
+        ),
         ({"limits": {"requests_per_minute": 0}}, "limits.requests_per_minute: 0 is not above 0"),
     ],
 )

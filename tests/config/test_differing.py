@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 OTHERS: Json = {
     "server.trusted_tenant_header": "x-tenant",
+    "server.cors.origins": ["https://app.example"],
     "access.keys": [{"name": "ada", "digest": "0" * 64}],
     "upstream.base_url": "http://elsewhere/v1",
     "upstream.api_key": "sk-other",
@@ -47,7 +48,10 @@ OTHERS: Json = {
 
 SENTINEL: Json = {"cache": {"shared": {"url": "redis+sentinel://h:26379/s/0"}}}
 TLS = "cache.shared.tls.", "cache.vector.redis.tls."
+CERTIFICATE: Json = {"server": {"tls": {"certificate": "c.pem"}}}
 NEEDED: Json = {
+    "server.tls.key": CERTIFICATE,
+    "server.tls.client_ca": CERTIFICATE,
     "access.keys": {"upstream": {"api_key": "sk-own"}},
     "upstream.fallbacks": {
         "upstreams": [{"name": "second", "base_url": "http://second/v1", "models": ["m"]}]
