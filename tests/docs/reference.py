@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md, modules.md and cli.md: `python -m tests.docs.reference`."""
+"""`python -m tests.docs.reference` writes docs/configuration.md, modules.md, cli.md, faults.md."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from proxy.config.freshness import ScheduledPurge, TagRule, TtlRule
 from proxy.config.section import Section, alternatives, section_of
 from proxy.config.telemetry import Price, Rate
 from proxy.config.upstream import NamedUpstream
-from tests.docs import commands, modules
+from tests.docs import commands, faults, modules
 
 FILE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -160,3 +160,4 @@ if __name__ == "__main__":
     FILE.write_text(reference())
     modules.FILE.write_text(modules.page())
     commands.FILE.write_text(commands.page())
+    faults.FILE.write_text(faults.page())

@@ -14,7 +14,7 @@ import pytest
 from proxy.config import Config, effective
 from proxy.core import directives, status
 from proxy.core.model import Outcome, Result, Tier
-from tests.docs import modules
+from tests.docs import faults, modules
 from tests.docs.reference import FILE, reference
 from tests.support.program import Served
 
@@ -39,6 +39,11 @@ def test_links(document: Path) -> None:
 def test_modules() -> None:
     """Every file has its line: `python -m tests.docs.reference` writes them anew."""
     assert modules.FILE.read_text() == modules.page()
+
+
+def test_faults() -> None:
+    """Every fault that is tested has its line: `python -m tests.docs.reference` writes it."""
+    assert faults.FILE.read_text() == faults.page()
 
 
 def test_named_modules() -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -251,14 +251,16 @@ class Process:
 
 
 @contextmanager
-def process(config: Json, directory: Path, name: str = "proxy") -> Iterator[Process]:
+def process(
+    config: Json, directory: Path, name: str = "proxy", program: Sequence[str] = ("proxy",)
+) -> Iterator[Process]:
     """Start `python -m proxy serve` and wait until it listens; end it with the block."""
     file = directory / f"{name}.yaml"
     file.write_text(json.dumps(config))  # JSON is YAML too
     log = directory / f"{name}.log"
     overrides = {"CONFIG", *OVERRIDES}
     environ = {name: value for name, value in os.environ.items() if name not in overrides}
-    command = [sys.executable, "-m", "proxy", "serve", "--config", str(file)]
+    command = [sys.executable, "-m", *program, "serve", "--config", str(file)]
     with log.open("wb") as stderr:
         child = subprocess.Popen(command, stderr=stderr, env={**environ, "PORT": "0"})
     running = Process(child, log)

@@ -21,9 +21,11 @@ async def until(
         await asyncio.sleep(STEP_S)
 
 
-async def until_async(holds: Callable[[], Awaitable[bool]], what: str = "it") -> None:
+async def until_async(
+    holds: Callable[[], Awaitable[bool]], what: str = "it", *, patience_s: float = PATIENCE_S
+) -> None:
     """The same, for a question that must be awaited."""
-    ends = time.monotonic() + PATIENCE_S
+    ends = time.monotonic() + patience_s
     while not await holds():
         if time.monotonic() > ends:
             raise AssertionError(f"{what} did not come about")

@@ -11,17 +11,41 @@ class Wire:
     Attributes:
         delay_s: Seconds that each answer is held back. Answers overtake nobody, and do not queue:
             ten sent at once all arrive that much later.
+        garbled: What comes in place of each piece of an answer; None leaves answers as they are.
+        halves: Break each connection in the middle of its next answer.
         port: Where it listens.
     """
 
     def __init__(self, behind: int) -> None:
         self.delay_s = 0.0
+        self.garbled: bytes | None = None
+        self.halves = False
         self.port = 0
         self._behind = behind
         self._writers: set[asyncio.StreamWriter] = set()
         self._flows = asyncio.Event()
         self._flows.set()
         self._is_cut = False
+        self._lost = object()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self) -> None:
+        """Take connections, always on the same port."""
+        self._server = await asyncio.start_server(self.serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def refuse(self) -> None:
+        """Take no connections, and break those that there are."""
+        if self._server is not None:
+            self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def lose(self) -> None:
+        """Swallow for ever what is said on connections that there are, as a firewall that has
+        forgotten them does; new ones work.
+        """
+        self._lost = object()
 
     def stall(self) -> None:
         """Let nothing through: connections are accepted, and nobody answers."""
@@ -38,8 +62,9 @@ class Wire:
             writer.transport.abort()
 
     def mend(self) -> None:
-        """Take connections again."""
+        """Take connections again, and pass on what is said as it is."""
         self._is_cut = False
+        self.garbled, self.halves = None, False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
@@ -68,11 +93,17 @@ class Wire:
         now = asyncio.get_running_loop().time
 
         async def deliver() -> None:
+            lost = self._lost
             while True:
                 due, data = await late.get()
                 await asyncio.sleep(due - now())
                 await self._flows.wait()
-                writer.write(data)
+                if lost is not self._lost:
+                    continue
+                if is_answer and self.halves:
+                    writer.write(data[: len(data) // 2])
+                    writer.transport.abort()
+                writer.write(self.garbled if is_answer and self.garbled is not None else data)
 
         async with asyncio.TaskGroup() as group:
             delivering = group.create_task(deliver())
@@ -87,11 +118,10 @@ class Wire:
 async def wire_before(behind: int) -> AsyncIterator[Wire]:
     """A wire to that port, until the end of the block."""
     wire = Wire(behind)
-    server = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
-    wire.port = server.sockets[0].getsockname()[1]
+    await wire.listen()
     try:
         yield wire
     finally:
-        server.close()
+        wire.refuse()
         wire.cut()
         await asyncio.sleep(0.05)
