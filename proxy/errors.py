@@ -36,6 +36,10 @@ class TierError(RepriseError):
     """A cache part failed. To a request it means "nothing found", never an error."""
 
 
+class BusyError(TierError):
+    """A part is well, and has more to do than it could answer in time: it has not even begun."""
+
+
 class UnfitServerError(TierError):
     """A server answers, and cannot do what is configured: trying again changes nothing."""
 

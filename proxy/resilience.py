@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
 from proxy.core.breaker import Breaker, pause_s
-from proxy.errors import TierError, described
+from proxy.errors import BusyError, TierError, described
 from proxy.ports import Observer
 
 T = TypeVar("T")
@@ -126,7 +126,8 @@ class Stage:
         probe: Brings the part up, or proves that it is up; run at start, and while the breaker is
             open. Raises TierError when the part is not usable.
         tasks: Owner of the probing task.
-        observer: Hears `stage_failed`, `breaker_opened`, `breaker_closed` and `writes_refused`.
+        observer: Hears `stage_failed`, `stage_busy`, `breaker_opened`, `breaker_closed` and
+            `writes_refused`.
         faults: Faults in a row that open the breaker.
         retry_s: Longest pause between probes, seconds.
         probe_s: Seconds a probe may take.
@@ -155,6 +156,7 @@ class Stage:
         self._breaker = Breaker(limit=faults)
         self._is_up = True
         self._asking = 0
+        self._busy_until = 0.0
         self._refusal: str | None = None
         self._better = asyncio.Event()
         self._probing: asyncio.Task[None] | None = None
@@ -195,7 +197,7 @@ class Stage:
             self._open(error)
 
     async def ask(self, question: Callable[[], Awaitable[T]], deadline: Deadline) -> T | None:
-        """The part's answer, or None: it had none, failed, was late, or its breaker is open."""
+        """The part's answer, or None: it had none, failed, is busy or late, or is in trouble."""
         seconds = deadline.remaining
         if self._breaker.is_open or seconds == 0.0:
             return None
@@ -208,6 +210,8 @@ class Stage:
                 answer = await question()
         except TimeoutError:
             self._failed(LATE, counts=is_fair)
+        except BusyError:
+            self._passed_by()
         except TierError as error:
             self._failed(str(error))
         except Exception as error:  # noqa: BLE001 - a bug in a part must not fail a request either
@@ -248,6 +252,13 @@ class Stage:
             async with asyncio.timeout(seconds):
                 return await better.wait()
         return False
+
+    def _passed_by(self) -> None:
+        """No fault, and no end of it under load: told once in as long as a probe would take."""
+        now = monotonic()
+        if now >= self._busy_until:
+            self._busy_until = now + self._retry_s
+            self._observer.event("stage_busy", stage=self.name)
 
     def _failed(self, reason: str, *, counts: bool = True) -> None:
         self._observer.event("stage_failed", stage=self.name, reason=reason)

@@ -117,6 +117,19 @@ async def test_connections_are_kept_where_the_origins_are_the_same(following: Fo
     assert after.store is not before.store
 
 
+async def test_models_are_as_patient_as_requests(following: Following) -> None:
+    """A text may wait for most of what a request has, also once that is another."""
+    async with following(embedder={"kind": "local"}) as it:
+        meaning = it.live._stands.meaning
+        assert meaning is not None
+        first = (meaning.patience.seconds, it.live.current.config.cache.deadline_ms)
+        it.write(cache={"deadline_ms": 5000})
+        await it.reloader.reload(By.API)
+
+    assert first[0] == pytest.approx(0.7 * first[1] / 1000)
+    assert meaning.patience.seconds == pytest.approx(3.5)
+
+
 async def test_what_is_in_memory_stays(proxy: Served, origin: ScriptedOrigin) -> None:
     """Private answers, session entries and counts are those from before."""
     await proxy.post(chat("Which is mine?"), cache_control="private")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.errors import TierError
+from proxy.errors import BusyError, TierError
 from proxy.resilience import Deadline, Pace, Stage, Tasks
 from tests.support.ports import Heard
 from tests.support.waiting import until
@@ -92,6 +92,19 @@ async def test_a_fault_is_nothing_found(
     assert part.asked == 1
     assert stage.trouble
     assert heard.names[:2] == ["stage_failed", "breaker_opened"]
+
+
+async def test_a_part_that_is_busy_is_well(tasks: Tasks, part: Part, heard: Heard) -> None:
+    """Requests go on without it, which is told once in a while, and the next one asks it again."""
+    stage = made(part, tasks, heard, retry_s=60)
+    part.error = BusyError("busy")
+    refused = [await stage.ask(part.ask, Deadline(10)) for _ in range(3)]
+    part.error = None
+
+    assert refused == [None, None, None]
+    assert await stage.ask(part.ask, Deadline(10)) == "answer"
+    assert part.asked == 4
+    assert heard.events == [("stage_busy", {"stage": "part"})]
 
 
 async def test_it_comes_back_by_itself(stage: Stage, part: Part, heard: Heard) -> None:

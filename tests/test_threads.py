@@ -4,12 +4,14 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from threading import Event, get_ident
 
 import pytest
 
-from proxy.threads import ClosedError, Threads
+from proxy.errors import BusyError
+from proxy.threads import ClosedError, Patience, Threads
 
 
 @pytest.fixture
@@ -85,6 +87,44 @@ async def test_several_threads_work_at_once() -> None:
     await two.close()
 
     assert sorted(prepared) == ["pair_0", "pair_1"]
+
+
+async def test_what_would_wait_too_long_is_refused() -> None:
+    """It is not begun at all, and what was asked before is done; whoever comes later is served."""
+    patience = Patience(0)
+    threads = Threads("patient", patience=patience)
+    goes_on = Event()
+    await threads.run(time.sleep, 0.001)  # so that it is known what work takes
+    first = threads.run(goes_on.wait, 10)
+    with pytest.raises(BusyError):
+        await threads.run(goes_on.wait, 10)
+    patience.seconds = 60
+    second = threads.run(goes_on.wait, 10)
+    patience.seconds = 0
+    goes_on.set()
+
+    assert all(await asyncio.gather(first, second))
+    assert await threads.run(lambda: "served") == "served"
+    await threads.close()
+
+
+async def test_large_work_is_waited_for_longer() -> None:
+    """How much waits is told by its size; what is given up is not waited for."""
+    threads = Threads("patient", patience=Patience(60))
+    goes_on = Event()
+    await threads.run(time.sleep, 0.001)
+    small = threads.run(goes_on.wait, 10)
+    large = threads.run(goes_on.wait, 10, size=1_000_000_000)
+    with pytest.raises(BusyError):
+        await threads.run(goes_on.wait, 10)
+    large.cancel()
+    await asyncio.wait([large])
+    another = threads.run(goes_on.wait, 10)
+    goes_on.set()
+
+    assert await small
+    assert await another
+    await threads.close()
 
 
 async def test_close_does_what_waits_and_then_takes_no_more() -> None:

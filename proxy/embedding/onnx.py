@@ -22,7 +22,7 @@ import numpy.typing as npt
 from proxy.core.model import Vector
 from proxy.errors import TierError
 from proxy.modelfolder import Card, load, says_something_else
-from proxy.threads import Threads
+from proxy.threads import Patience, Threads
 
 MINILM: Final = Path(__file__).parent.parent / "models" / "minilm"
 """all-MiniLM-L6-v2, int8, 384 dimensions: comes with the program."""
@@ -136,10 +136,19 @@ class OnnxEmbedder:
         folder: The model.
         threads: Of one run. Two make the slowest runs slower when cores are busy.
         workers: Texts run at once. Each takes a core while it runs.
+        patience: How long a text may have to wait for others.
     """
 
-    def __init__(self, folder: Path = MINILM, *, threads: int = 1, workers: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path = MINILM,
+        *,
+        threads: int = 1,
+        workers: int = 1,
+        patience: Patience | None = None,
+    ) -> None:
         self._folder = folder
+        self._patience = patience
         self._threads = threads
         self._workers = workers
         self._card: Card | None = None
@@ -168,7 +177,7 @@ class OnnxEmbedder:
         async with self._starting:
             if self._model is None:
                 model = await asyncio.to_thread(self._load)
-                self._running = Threads("embedder", self._workers)
+                self._running = Threads("embedder", self._workers, patience=self._patience)
                 self._model = model
             await self.embed(PROBE)
 
@@ -186,6 +195,7 @@ class OnnxEmbedder:
         """The text's vector; None when the model cannot read it whole, or not for what it is.
 
         Raises:
+            BusyError: It would have to wait too long for others.
             TierError: Not started, closing, or the runtime failed.
         """
         model, threads = self._model, self._running
@@ -211,7 +221,7 @@ class OnnxEmbedder:
 
     def _begin(self, model: Model, threads: Threads, text: str) -> _Job:
         run = _Run(model, text)
-        job = self._jobs[text] = _Job(run, threads.run(run))
+        job = self._jobs[text] = _Job(run, threads.run(run, size=len(text)))
         job.vector.add_done_callback(lambda _: self._ended(job))
         return job
 

@@ -23,6 +23,7 @@ from proxy.parts import indexing
 from proxy.ports import Embedder, Index, Observer, SharedTier, Verifier, Writer
 from proxy.resilience import Probe, Stage, StageOf, Tasks
 from proxy.searching import Semantic, Verification
+from proxy.threads import Patience
 from proxy.verifying.cascade import Cascade
 from proxy.verifying.memo import MemoVerifier
 from proxy.verifying.second import SecondJudge, Terms
@@ -43,6 +44,10 @@ WAIT_SHARE = 0.4
 """Of the deadline, that a request waits for the second judge. Under a half: a part that is asked in
 the deadline's first half and is late counts as broken, and the verifier is not for its sake."""
 
+QUEUE_SHARE = 0.7
+"""Of the deadline, that a request may have to wait for others at a model in this process. The rest
+is for its own run and what else a lookup does, and for an error in the reckoning."""
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -56,6 +61,7 @@ class Meaning:
         shipped: The least probability that the reader itself asks for.
         lean: How much the similarity is heard: see `proxy.core.judgement.weighing`.
         writer: Can write the questions that rules do not find; None where no model can.
+        patience: How long the models in this process have a request wait for others.
         closers: Each part's `close`.
     """
 
@@ -69,6 +75,7 @@ class Meaning:
     shipped: float
     lean: float
     writer: Writer | None
+    patience: Patience
     closers: tuple[Callable[[], Awaitable[None]], ...]
 
     @property
@@ -97,14 +104,15 @@ def build(
         ledger: Hears what it costs.
     """
     vector = config.cache.vector
-    embedder = embedder_of(config, ledger) if vector.enabled else None
+    patience = Patience(patience_s(config))
+    embedder = embedder_of(config, ledger, patience) if vector.enabled else None
     if embedder is None:
         return None
     index = indexing.build(config, embedder, shared, observer)
     embed_stage = stage_of("embedder", _probe_embedder(embedder))
     index_stage = stage_of("vector", index.start)
     second, writer = _language_model(config, stage_of, tasks, observer, ledger)
-    reader, shipped = _reader(config)
+    reader, shipped = _reader(config, patience)
     is_verified = reader is not None or second is not None
     closers = [part.close for part in (embedder, index, reader, second) if part is not None]
     return Meaning(
@@ -118,6 +126,7 @@ def build(
         shipped,
         calibration(embedder.id).lean,
         writer,
+        patience,
         tuple(closers),
     )
 
@@ -149,7 +158,9 @@ def semantic_of(config: Config, meaning: Meaning, observer: Observer) -> tuple[S
     return semantic, least
 
 
-def embedder_of(config: Config, ledger: Ledger | None = None) -> Embedder | None:
+def embedder_of(
+    config: Config, ledger: Ledger | None = None, patience: Patience | None = None
+) -> Embedder | None:
     """The embedder that is configured, None for none; who keeps the ledger hears what it costs."""
     chosen = config.embedder
     if chosen.kind == "none":
@@ -157,7 +168,7 @@ def embedder_of(config: Config, ledger: Ledger | None = None) -> Embedder | None
     if chosen.kind == "local":
         from proxy.embedding.onnx import OnnxEmbedder  # noqa: PLC0415 - brings a runtime
 
-        local = OnnxEmbedder(threads=chosen.local.threads)
+        local = OnnxEmbedder(threads=chosen.local.threads, patience=patience)
         return MemoEmbedder(local, chosen.local.memo_entries)
     from proxy.embedding.openai import OpenAiEmbedder  # noqa: PLC0415 - half a second
 
@@ -176,13 +187,13 @@ def embedder_of(config: Config, ledger: Ledger | None = None) -> Embedder | None
     )
 
 
-def _reader(config: Config) -> tuple[Verifier | None, float]:
+def _reader(config: Config, patience: Patience | None = None) -> tuple[Verifier | None, float]:
     """The local verifier, and the least probability that it ships with."""
     if config.cache.judgement.verifier != "local":
         return None, SURE
     from proxy.verifying.onnx import OnnxVerifier  # noqa: PLC0415 - brings a runtime
 
-    local = OnnxVerifier()
+    local = OnnxVerifier(patience=patience)
     return MemoVerifier(local, VERDICTS_REMEMBERED), _shipped_min_probability(local)
 
 
@@ -234,6 +245,11 @@ def _language_model(
         verdicts=VerdictFile(file, judge.id) if file else None,
     )
     return second, CheckedWriter(judge, second.calls, chosen.memo_entries, observer=observer)
+
+
+def patience_s(config: Config) -> float:
+    """How long a request may have to wait for others at a model in this process, seconds."""
+    return QUEUE_SHARE * config.cache.deadline_ms / 1000
 
 
 def wait_s(config: Config) -> float:

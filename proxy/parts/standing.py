@@ -155,6 +155,8 @@ def adapt(stands: Standing, config: Config) -> None:
     stands.asking.most = config.limits.asking
     stands.in_flight.most = config.limits.in_flight
     stands.experience.learning.adapt(experiences.terms(config))
+    if stands.meaning is not None:
+        stands.meaning.patience.seconds = semantic.patience_s(config)
     if stands.meaning is not None and stands.meaning.second is not None:
         stands.meaning.second.calls.wait_s = semantic.wait_s(config)
     for stage in stands.stages:

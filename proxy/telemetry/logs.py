@@ -31,6 +31,7 @@ LEVELS = {
 EVENT_LEVELS = {
     "connection_dropped": logging.DEBUG,
     "stage_failed": logging.WARNING,
+    "stage_busy": logging.WARNING,
     "upkeep_failed": logging.WARNING,
     "breaker_opened": logging.WARNING,
     "writes_refused": logging.WARNING,

@@ -19,7 +19,7 @@ import numpy as np
 
 from proxy.errors import TierError
 from proxy.modelfolder import Card, load, says_something_else
-from proxy.threads import Threads
+from proxy.threads import Patience, Threads
 
 SHIPPED: Final = Path(__file__).parent.parent / "models" / "verifier"
 """Made from MiniLM by `training/verifier`: comes with the program."""
@@ -102,10 +102,14 @@ class OnnxVerifier:
     Args:
         folder: Holds `model.onnx`, `tokenizer.json` and `card.json`.
         workers: Calls run at once. Each takes a core while it runs.
+        patience: How long a call may have to wait for others.
     """
 
-    def __init__(self, folder: Path = SHIPPED, *, workers: int = 1) -> None:
+    def __init__(
+        self, folder: Path = SHIPPED, *, workers: int = 1, patience: Patience | None = None
+    ) -> None:
         self._folder = folder
+        self._patience = patience
         self._workers = workers
         self._card: Card | None = None
         self._model: Model | None = None
@@ -132,7 +136,7 @@ class OnnxVerifier:
         async with self._starting:
             if self._model is None:
                 model = await asyncio.to_thread(self._load)
-                self._running = Threads("verifier", self._workers)
+                self._running = Threads("verifier", self._workers, patience=self._patience)
                 self._model = model
             await self.verify(PROBE, [PROBE])
 
@@ -155,6 +159,7 @@ class OnnxVerifier:
         Cancelling it stops the worker before its next candidate.
 
         Raises:
+            BusyError: It would have to wait too long for others.
             TierError: Not started, closing, or the runtime failed.
         """
         model, threads = self._model, self._running
@@ -163,8 +168,9 @@ class OnnxVerifier:
         if not candidates:
             return []
         gone = threading.Event()
+        size = len(candidates) * (1 + len(question)) + sum(map(len, candidates))
         try:
-            return await threads.run(_run, model, question, tuple(candidates), gone)
+            return await threads.run(_run, model, question, tuple(candidates), gone, size=size)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():

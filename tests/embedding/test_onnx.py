@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from proxy.core.model import Vector
 from proxy.embedding.onnx import MINILM, Model, OnnxEmbedder
-from proxy.errors import TierError
+from proxy.errors import BusyError, TierError
 from proxy.modelfolder import Card
+from proxy.threads import Patience
 
 QUESTIONS = [
     "How do I reset my password?",
@@ -367,6 +368,24 @@ async def test_given_up_and_asked_again_at_once(embedder: OnnxEmbedder) -> None:
         second = group.create_task(embedder.embed(QUESTIONS[0]))
 
     assert second.result() is not None
+
+
+async def test_text_that_would_wait_too_long_is_not_embedded() -> None:
+    """It is refused at once, before it is tokenised; texts asked for before are in time."""
+    patience = Patience()
+    embedder = OnnxEmbedder(patience=patience)
+    await embedder.start()
+    patience.seconds = 0
+    first = asyncio.gather(embedder.embed("and " * 200), return_exceptions=True)
+    await asyncio.sleep(0)
+    with pytest.raises(BusyError):
+        await embedder.embed(QUESTIONS[0])
+    [vector] = await first
+    later = await embedder.embed(QUESTIONS[0])
+    await embedder.close()
+
+    assert isinstance(vector, np.ndarray)
+    assert later is not None
 
 
 async def test_loop_turns_while_the_model_runs(embedder: OnnxEmbedder) -> None:
