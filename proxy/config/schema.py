@@ -58,6 +58,11 @@ class Server(Section):
     connections: Connections = Connections()
     """What callers' connections may send, and how slow they may be."""
 
+    hit_latency_floor_ms: float = Field(default=0, ge=0, le=600_000)
+    """Milliseconds that every answer takes at least which no call was made for, so that its time
+    tells no stranger what others have asked; 0 answers at once. Set it to what the origin takes.
+    """
+
     drain_s: AtStart[float] = Field(default=10, ge=0, le=3600)
     """Seconds that requests in flight get to end when the proxy is told to stop."""
 

@@ -6,9 +6,18 @@ answered with. Both are kept rare by testing positive and negative samples.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from proxy.core.nationalids import (
+    is_brazilian,
+    is_british,
+    is_french,
+    is_indian,
+    is_italian,
+    is_spanish,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,29 @@ def _shape(first: str, not_before: str, rest: str) -> re.Pattern[str]:
     return re.compile(f"{first}(?<![{not_before}]{first}){rest}", re.ASCII)
 
 
+_TOKENS: Final = {
+    "gsk_": 20,
+    "hf_": 30,
+    "npm_": 30,
+    "dop_v1_": 40,
+    "whsec_": 24,
+    "sk_live_": 16,
+    "sk_test_": 16,
+    "rk_live_": 16,
+    "rk_test_": 16,
+}
+"""How tokens begin whose prefix ends in a bar, and how much comes after it at least."""
+
+
+def _behind_a_bar(tokens: Mapping[str, int]) -> re.Pattern[str]:
+    """Any of them. Bars are rare, so that the search skips from one to the next."""
+    told = (
+        f"(?<={prefix})(?<![a-zA-Z0-9_-]{prefix})[A-Za-z0-9]{{{least},}}"
+        for prefix, least in tokens.items()
+    )
+    return re.compile(f"_(?:{'|'.join(told)})", re.ASCII)
+
+
 KINDS: Final = (
     Kind(
         "e-mail address",
@@ -118,9 +150,14 @@ KINDS: Final = (
     Kind("secret key", _shape("s", r"\w-", r"k-[A-Za-z0-9_-]{16,}")),
     Kind("secret key", _shape("g", r"\w-", r"h[pousr]_[A-Za-z0-9]{30,}")),
     Kind("secret key", re.compile(r"github_pat_\w{30,}", re.ASCII)),
-    Kind("secret key", _shape("A", r"\w-", r"(?:KIA[0-9A-Z]{16}|Iza[0-9A-Za-z_-]{30,})")),
-    Kind("secret key", _shape("x", r"\w-", r"ox[abprs]-[A-Za-z0-9-]{10,}")),
+    Kind("secret key", _shape("A", r"\w-", r"(?:(?:KIA|SIA)[0-9A-Z]{16}|Iza[0-9A-Za-z_-]{30,})")),
+    Kind("secret key", _shape("x", r"\w-", r"(?:ox[abeprs]|app)-[A-Za-z0-9-]{10,}")),
     Kind("secret key", _shape("e", r"\w-", r"yJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]+"), b"eyA"),
+    Kind("secret key", _behind_a_bar(_TOKENS), b"_"),
+    Kind("secret key", _shape("g", r"\w-", r"lpat-[\w-]{20,}"), b"glpat "),
+    Kind("secret key", _shape("p", r"\w-", r"ypi-[\w-]{40,}"), b"pypi "),
+    Kind("secret key", _shape("y", r"\w-", r"a29\.[\w-]{20,}"), b"ya00."),
+    Kind("secret key", _shape("S", r"\w-", r"G\.[\w-]{20,}\.[\w-]{20,}"), b"AA."),
     Kind("secret key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
     # In one piece, or in the groups that are printed on it.
     Kind(
@@ -156,6 +193,65 @@ KINDS: Final = (
         _is_social_security_number,
     ),
     Kind(
+        "national insurance number",  # of the United Kingdom
+        _shape("[A-CEGHJ-PR-TW-Z]", r"\w", r"[A-CEGHJ-NPR-TW-Z]\d{6}[A-D](?!\w)"),
+        b"AA000000A",
+        is_british,
+    ),
+    Kind(
+        "national insurance number",  # as it is printed
+        _shape("[A-CEGHJ-PR-TW-Z]", r"\w", r"[A-CEGHJ-NPR-TW-Z](?: \d{2}){3} [A-D](?!\w)"),
+        b"AA 00 00 00 A",
+        is_british,
+    ),
+    Kind(
+        "national identity number",  # of Spain
+        _shape("[XYZ0-9]", r"\w.-", r"-?\d{7}-?[A-Z](?!\w)"),
+        b"0000000",
+        is_spanish,
+    ),
+    Kind(
+        "tax code",  # of Italy
+        _shape("[A-Z]", r"\w", r"[A-Z]{5}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z](?!\w)"),
+        b"AAAAAA00A00A000A",
+        is_italian,
+    ),
+    Kind(
+        "social security number",  # of France
+        _shape("[12]", r"\w.-", r"\d{14}(?![.-]?\d|\w)"),
+        b"0" * 15,
+        is_french,
+    ),
+    Kind(
+        "social security number",  # as it is printed
+        _shape("[12]", r"\w.-", r"(?: \d{2}){3}(?: \d{3}){2} \d{2}(?![.-]?\d|\w)"),
+        b"0 00 00 00 000 000 00",
+        is_french,
+    ),
+    Kind(
+        "tax number",  # of Brazil
+        _shape(r"\d", r"\w.-", r"\d{2}\.\d{3}\.\d{3}-\d{2}(?![\w-])"),
+        b"000.000.000 00",
+        is_brazilian,
+    ),
+    Kind(
+        "national identity number",  # of India
+        _shape("[2-9]", r"\w.-", r"\d{3}[ -]\d{4}[ -]\d{4}(?![ .-]?\d|\w)"),
+        b"0000 0000 0000",
+        is_indian,
+    ),
+    Kind(
+        "tax number",  # of India
+        _shape("[A-Z]", r"\w", r"[A-Z]{2}[ABCFGHJLPT][A-Z]\d{4}[A-Z](?!\w)"),
+        b"AAAAA0000A",
+    ),
+    Kind(
+        "social insurance number",  # of Canada
+        _shape(r"\d", r"\w.-", r"\d{2}-\d{3}-\d{3}(?![\w-])"),
+        b"000 000 000",
+        passes_luhn,
+    ),
+    Kind(
         "phone number",
         _shape(
             r"\+",
@@ -173,10 +269,13 @@ KINDS: Final = (
 )
 
 
+_WITHOUT_NUMBERS: Final = tuple(kind for kind in KINDS if b"00" not in kind.sign)
+
+
 def personal_data(text: str) -> str | None:
     """The first kind of personal data found in a text; None when there is none."""
     outline = outlined(text)
-    for kind in KINDS:
+    for kind in KINDS if b"00" in outline else _WITHOUT_NUMBERS:
         if kind.sign in outline:
             for match in kind.shape.finditer(text):
                 if kind.holds(match[0]):

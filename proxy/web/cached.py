@@ -138,10 +138,12 @@ async def _answer(
         return call_for(request, raw, found.request.body, to)
 
     async with runtime.gateway.answer(found.request, dialect, call, exchange) as answer:
-        expose = runtime.config.server.expose_cache_headers
+        server = runtime.config.server
+        await reply.held_back(answer.outcome, exchange.began, server.hit_latency_floor_ms)
+        expose = server.expose_cache_headers
         fields = reply.merged(answer.headers, status.headers(answer.outcome, expose=expose))
         may_learn = runtime.traces is None and not cors.applies(request)
-        if answer.repeat is not None and may_learn:
+        if answer.repeat is not None and may_learn and not server.hit_latency_floor_ms:
             _learn(request, answer.repeat)
         return await reply.send(request, answer.status, fields, answer.body)
 

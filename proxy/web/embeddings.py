@@ -80,5 +80,7 @@ async def _answer(
     call = cached.call_for(request, raw, batch.body, to)
     async with runtime.batcher.answer(batch, call, exchange) as answer:
         expose = runtime.config.server.expose_cache_headers
+        floor_ms = runtime.config.server.hit_latency_floor_ms
+        await reply.held_back(answer.outcome, exchange.began, floor_ms)
         fields = reply.merged(answer.headers, status.headers(answer.outcome, expose=expose))
         return await reply.send(request, answer.status, fields, answer.body)

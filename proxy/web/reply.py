@@ -4,21 +4,26 @@ A stream that broke at the origin must look broken to the caller: a clean end wo
 whole answer, so the connection is dropped without its last chunk (RFC 9112, 8).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import suppress
+from time import perf_counter
 
 import orjson
 from aiohttp import web
 from multidict import CIMultiDict
 
 from proxy.core import status
-from proxy.core.model import Outcome
+from proxy.core.model import Outcome, Result
 from proxy.errors import ApiError, RepriseError
 
 OF_PAGES = "access-control-"
 """What an origin says of web pages holds for those that ask it themselves."""
 
 Headers = Iterable[tuple[str, str]]
+
+AT_ONCE = frozenset({Result.HIT, Result.STALE, Result.COALESCED})
+"""What is answered sooner than a call to the origin would be."""
 
 
 def merged(headers: Headers, ours: Headers) -> CIMultiDict[str]:
@@ -36,6 +41,18 @@ def merged(headers: Headers, ours: Headers) -> CIMultiDict[str]:
         if name != "x-request-id" or name not in fields:
             fields.add(name, value)
     return fields
+
+
+async def held_back(outcome: Outcome, began: float, floor_ms: float) -> None:
+    """Wait until an answer that was there at once has taken as long as the operator wants.
+
+    Args:
+        outcome: How it was answered.
+        began: When it was asked for, on the clock of `perf_counter`.
+        floor_ms: How long it takes at least.
+    """
+    if floor_ms and outcome.result in AT_ONCE:
+        await asyncio.sleep(began + floor_ms / 1000 - perf_counter())
 
 
 async def send(
