@@ -56,12 +56,13 @@ def guarded(name: str, act: Act) -> Callable[[web.Request], Awaitable[web.Stream
     async def handle(request: web.Request) -> web.StreamResponse:
         runtime = request[RUNTIME]
         event = runtime.observer.event
+        about = {"act": name, "request_id": request[REQUEST_ID], "remote": request.remote or ""}
         try:
             who = access.admitted(request, runtime.config)
         except UnauthorizedError as error:
-            event("admin_refused", act=name, reason=error.code, request_id=request[REQUEST_ID])
+            event("admin_refused", **about, reason=error.code)
             raise
-        about = {"act": name, "who": who, "request_id": request[REQUEST_ID]}
+        about["who"] = who
         try:
             told = await act(request)
         except ApiError as error:

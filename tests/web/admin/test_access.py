@@ -48,7 +48,7 @@ async def test_a_missing_token_is_asked_for(watched: Served, headers: dict[str, 
 
 
 async def test_every_act_is_logged(watched: Served) -> None:
-    """Who, by a digest, what, and how many: one line a call, also for what was refused."""
+    """Who, by a digest, from where, what, and how many: a line a call, also of what was refused."""
     await watched.post(chat(), x_cache_tags="secret-tag")
     await invalidate(watched, tags=["secret-tag"], dry_run=True)
     await invalidate(watched, tags=["secret-tag"])
@@ -62,6 +62,7 @@ async def test_every_act_is_logged(watched: Served) -> None:
     assert {one["act"] for one in acts} == {"invalidate"}
     assert {one.get("by") for one in acts} == {"tags", None}
     assert len({one["who"] for one in acts}) == 1
+    assert {one["remote"] for one in [*acts, *watched.events("admin_refused")]} == {"127.0.0.1"}
     assert [one["reason"] for one in watched.events("admin_refused")] == ["invalid_admin_token"]
     assert TOKEN not in watched.log.getvalue()
     assert "secret-tag" not in watched.log.getvalue()
