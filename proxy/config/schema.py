@@ -41,7 +41,9 @@ class Server(Section):
     """
 
     max_body_bytes: int = Field(default=64 * MIB, ge=1024, le=1024 * MIB)
-    """Largest request body that is read for the cache, bytes; a larger one gets 413."""
+    """Largest request body that is read for the cache, bytes; a larger one gets 413. A caller's
+    WebSocket is closed (1009) at a larger message, unpacked.
+    """
 
     expose_cache_headers: bool = True
     """Tell callers by `cache-status`, `age` and `x-cache-*` how they were answered.

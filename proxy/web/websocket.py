@@ -52,7 +52,7 @@ async def _relay(
         protocols=(origin.protocol,) if origin.protocol else (),
         autoping=False,
         autoclose=False,
-        max_msg_size=0,
+        max_msg_size=runtime.config.server.max_body_bytes,
     )
     try:
         await caller.prepare(request)

@@ -97,6 +97,26 @@ async def test_both_ways(proxied: Served, origin_ws: Realtime) -> None:
     assert origin_ws.code == 1000
 
 
+@pytest.mark.parametrize(("packed", "size"), [(0, 110_000), (15, 5 << 20)])
+async def test_a_message_has_a_bound(
+    serving: Serving, origin_ws: Realtime, packed: int, size: int
+) -> None:
+    """One over `server.max_body_bytes` ends the socket, also one that only becomes it unpacked."""
+    server, upstream = {"max_body_bytes": 100_000}, {"base_url": origin_ws.url}
+    async with serving(server=server, upstream=upstream) as proxy:
+        asking = proxy.http.ws_connect(f"{proxy.url}/realtime", compress=packed)
+        async with asking as socket:
+            await socket.send_bytes(b"\x00" * 90_000)
+            echoed = await socket.receive_bytes()
+            await socket.send_bytes(b"\x00" * size)
+            await socket.receive()
+            code = socket.close_code
+        await origin_ws.closed.wait()
+
+    assert len(echoed) == 90_000
+    assert code == 1009
+
+
 async def test_the_origin_closes(proxied: Served) -> None:
     """Its code and its reason reach the caller."""
     async with proxied.http.ws_connect(f"{proxied.url}/realtime", autoclose=False) as socket:
