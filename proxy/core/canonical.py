@@ -60,9 +60,18 @@ def _refuse(constant: str) -> None:
 def dumps(value: object) -> bytes:
     """The opposite of `loads`; the order of keys is kept."""
     try:
-        return orjson.dumps(value)
+        return fitted(orjson.dumps(value))
     except TypeError:  # an integer over 64 bits
         return json.dumps(value, separators=(",", ":")).encode()
+
+
+def fitted(written: bytes) -> bytes:
+    """What orjson wrote, in a block of its own size.
+
+    As orjson gives it, it is at the beginning of the block that it was written into: 8 KB of
+    memory for a text of 600 bytes, for as long as that is kept.
+    """
+    return bytes(memoryview(written))
 
 
 def canonical(value: object) -> bytes:

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 import unicodedata
 from typing import Any
 
@@ -143,3 +144,16 @@ def test_text_to_be_composed_may_be_too_deep() -> None:
 
     assert found == [1] * sum(found) + [0] * (1000 - sum(found))
     assert 100 < sum(found) < 1000
+
+
+def test_what_is_written_takes_the_memory_that_it_needs() -> None:
+    """Entries are kept by the thousand: their bodies must be no larger than they say."""
+    body = {"text": "x" * 600}
+    tracemalloc.start()
+    try:
+        kept = [dumps(body) for _ in range(200)]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert taken < 2 * sum(map(len, kept))

@@ -5,6 +5,7 @@ is the dialect's; so is which stream does not merge: it is refused, passed on bu
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from io import StringIO
 from typing import Final
 
 from proxy.core.dialects.base import Json
@@ -48,7 +49,7 @@ class ChoicesFold:
         self._told: Json = {}
         self._choices: Choices = {}
         self._place: Place | None = None
-        self._grown: list[str] = []
+        self._grown = StringIO()
 
     def add(self, chunk: Json) -> str:
         """One more chunk. Returns the name of a text: see `Fold`."""
@@ -64,14 +65,14 @@ class ChoicesFold:
 
     def grow(self, text: str) -> None:
         """Another chunk like the last one, with this text."""
-        self._grown.append(text)
+        self._grown.write(text)
 
     def _settle_text(self) -> None:
         if self._place is not None:
             whole, name = self._place
-            whole[name] += "".join(self._grown)
+            whole[name] += self._grown.getvalue()
             self._place = None
-            self._grown.clear()
+            self._grown = StringIO()
 
     def answer(self) -> Json:
         """The answer that they amount to."""

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 import orjson
 
+from proxy.core.canonical import fitted
 from proxy.core.dialects.base import Json, Stamp, is_count
 from proxy.core.dialects.embeddings import Encoding
 from proxy.core.dialects.vectors import Numbers, Style, numbers_of
@@ -61,7 +62,7 @@ def _kept(envelope: Json, item: Json, usage: Any, numbers: Numbers, *, is_alone:
     if usage is not None:
         body["usage"] = usage
     return Answer(
-        body=orjson.dumps(body),
+        body=fitted(orjson.dumps(body)),
         frames=(numbers.style.encode(), numbers.packed),
         usage=_tokens(usage, estimated=not is_alone),
     )

@@ -6,6 +6,7 @@ the reason why it stopped. A stream that does not merge is refused: passed on, b
 
 import re
 from collections.abc import Iterator
+from io import StringIO
 from typing import Final
 
 from proxy.core.admission import AnswerFacts
@@ -36,7 +37,7 @@ class _Fold:
         self.message: Json = {}
         self._passed: dict[int, str] = {}
         self._growing: Json = {}
-        self._grown: list[str] = []
+        self._grown = StringIO()
 
     def add(self, event: Json) -> str:
         """One more event. Returns the name of a text: see `Fold`."""
@@ -50,12 +51,12 @@ class _Fold:
 
     def grow(self, text: str) -> None:
         """Another event like the last one, with this text."""
-        self._grown.append(text)
+        self._grown.write(text)
 
     def _settle_text(self) -> None:
-        if self._grown:
-            self._growing["text"] += "".join(self._grown)
-            self._grown.clear()
+        if self._grown.tell():
+            self._growing["text"] += self._grown.getvalue()
+            self._grown = StringIO()
 
     def _take(self, event: Json) -> None:
         match event["type"]:
