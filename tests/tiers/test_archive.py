@@ -55,7 +55,7 @@ def built(kind: str, request: pytest.FixtureRequest, path: Path, clock: FakeCloc
     return Store(tier, archive)
 
 
-@pytest.fixture(params=["sqlite", *REDIS, *SEALED])
+@pytest.fixture(params=["sqlite", *REDIS, *SEALED, "sealed cluster"])
 async def store(
     request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
 ) -> AsyncIterator[Store]:
