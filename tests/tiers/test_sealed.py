@@ -379,3 +379,32 @@ async def test_a_forgotten_salt_is_gone_from_the_disk(
     assert salt not in await place.everything()
 
     await tier.close()
+
+
+async def test_a_redis_that_comes_back_empty_is_shared_again(
+    redis_server: RedisServer, clock: FakeClock, events: Events
+) -> None:
+    """Its salts are gone too: once the log has said so, what one stores the other reads."""
+    client = Redis.from_url(redis_server.url)
+    place = InRedis(redis_server, client, clock, events)
+    tier, other = place.tier(), place.tier()
+    await tier.start()
+    await other.start()
+    before, after = private(clock, "before"), private(clock, "after")
+    reader = Fold(tier)
+    await reader.catch_up()
+    await tier.put(before)
+    await reader.catch_up()
+    await client.flushall()
+    await tier.put(before)
+    await reader.catch_up()
+    await tier.put(after)
+
+    assert reader.resets == 2
+    assert await other.get(after.scope, after.id) == after
+    assert await other.get(before.scope, before.id) is None
+    assert events.names == ["entry_unreadable"]
+
+    for one in (tier, other):
+        await one.close()
+    await client.aclose()
