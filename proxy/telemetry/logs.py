@@ -36,6 +36,7 @@ EVENT_LEVELS = {
     "breaker_opened": logging.WARNING,
     "writes_refused": logging.WARNING,
     "entry_unreadable": logging.WARNING,
+    "file_replaced": logging.WARNING,
     "threshold_uncalibrated": logging.WARNING,
     "verdict_not_kept": logging.WARNING,
     "labels_failed": logging.WARNING,

@@ -48,7 +48,7 @@ class SqliteTier:
     Args:
         path: The file; it and its directory are made at `start`, for this user alone.
         clock: The time now.
-        on_event: Hears `entry_unreadable`.
+        on_event: Hears `entry_unreadable` and `file_replaced`.
         log_records: Change log records kept; a reader further behind starts anew.
         busy_timeout_s: Longest wait for another process's transaction.
         codec: From entries to bytes and back; None stores them in clear.
@@ -188,8 +188,13 @@ class SqliteTier:
         return expired
 
     async def changes(self, after: str | None, limit: int) -> Changes:
-        """The log after a position, at most `limit` records; see `EntryFile.changes`."""
-        changes, newest = await self.ask(_changes, after, max(1, limit), self._clock())
+        """The log after a position, at most `limit` records; see `EntryFile.changes`.
+
+        A file that was deleted or replaced is let go of: the one in its place has another log.
+        """
+        self._send()
+        asked = after, max(1, limit), self._clock()
+        changes, newest = await self._submit(self._read_log, asyncio.get_running_loop(), *asked)
         self._newest = max(self._newest, newest)
         return changes
 
@@ -223,6 +228,14 @@ class SqliteTier:
             busy_timeout_s=self._busy_timeout_s,
         )
         self.was_in_use = bool(self._file.replicas.present(self._clock()))
+
+    def _read_log(
+        self, loop: asyncio.AbstractEventLoop, after: str | None, limit: int, now: float
+    ) -> tuple[Changes, int]:
+        if self._file is not None and not self._file.is_in_place:
+            loop.call_soon_threadsafe(partial(self._on_event, "file_replaced"))
+            self._open(loop)
+        return self._on_file(_changes, after, limit, now)
 
     def _close(self) -> None:
         file, self._file = self._file, None

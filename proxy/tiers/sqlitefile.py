@@ -127,7 +127,9 @@ class EntryFile:
         self._on_unreadable = on_unreadable
         self._in_clear_after: int | None = 0 if codec.ring is not None else None
         # Made before SQLite does, for its mode; the WAL takes its mode from the file.
-        os.close(ownfiles.opened(path, os.O_RDWR))
+        descriptor = ownfiles.opened(path, os.O_RDWR)
+        self._path, self._opened = path, os.fstat(descriptor)
+        os.close(descriptor)
         self._db = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None)
         try:
             for pragma in _PRAGMAS if codec.ring is None else (*_PRAGMAS, _WIPE):
@@ -145,6 +147,14 @@ class EntryFile:
         self.archive = ArchiveTable(self._db, self.salts)
         self.embedders = EmbedderTable(self._db, self.salts)
         self.replicas = ReplicaTable(self._db)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether its path still leads to the file that is open."""
+        try:
+            return os.path.samestat(self._opened, self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         """Write out the WAL, unless another process is reading it, and close."""

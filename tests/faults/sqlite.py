@@ -65,6 +65,10 @@ def _remove_all(place: Place) -> None:
         place.file.with_name(place.file.name + ending).unlink(missing_ok=True)
 
 
+async def _delete(place: Place) -> None:
+    _remove_all(place)
+
+
 async def _forbid(place: Place) -> None:
     await place.stop()
     place.file.chmod(0o400)
@@ -111,5 +115,13 @@ FAULTS = (
         events=BROKEN,
         hits=frozenset({"session"}),
         recovers="a probe opens the file that was put in its place",
+    ),
+    Fault(
+        name="the file is deleted",
+        begin=_delete,
+        events=frozenset({"file_replaced"}),
+        hits=frozenset({"session"}),
+        recovers="a new file is made; what was in the old one is forgotten everywhere",
+        loses=True,
     ),
 )

@@ -241,6 +241,30 @@ async def _lease_keys(tier: SqliteTier) -> set[str]:
     return {key for (key,) in rows}
 
 
+async def test_a_deleted_file_is_let_go_of(
+    path: Path, tier: SqliteTier, clock: FakeClock, events: Events
+) -> None:
+    """Nobody goes on in a file that others cannot see: a look at the log opens the new one."""
+    gone, stored = entry("gone", clock), entry("stored", clock, seed=2)
+    await tier.put(gone)
+    before = (await tier.changes(None, 10)).position
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink()
+    changes = await tier.changes(before, 10)
+    await tier.put(stored)
+    other = SqliteTier(path, clock=clock, on_event=events)
+    await other.start()
+    found = [await one.get(stored.scope, stored.id) for one in (tier, other)]
+    await other.purge(Selector(stored.tenant, ids=(stored.id,)))
+    left = [await one.get(each.scope, each.id) for one in (tier, other) for each in (gone, stored)]
+    await other.close()
+
+    assert changes.reset
+    assert events.names == ["file_replaced"]
+    assert [one.id for one in found if one is not None] == [stored.id] * 2
+    assert left == [None] * 4
+
+
 async def test_what_is_no_database_is_refused(path: Path, tier: SqliteTier) -> None:
     """Another file's bytes are left alone; once it is gone the tier starts."""
     await tier.close()
