@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from proxy.asking import Asker, Call, Errand
@@ -143,8 +143,8 @@ class Gateway:
             else:
                 trial, near = choice.trial, choice.near
                 errand = Errand(request, dialect, call(), found.seen, trial, near=near)
-                async with self._fetch(errand, exchange) as reply:
-                    yield reply
+                with ExitStack() as stack:
+                    yield await self._fetch(errand, exchange, stack)
         except ApiError as error:
             exchange.learn(status=error.status, reason=error.code or error.kind)
             raise
@@ -237,35 +237,31 @@ class Gateway:
     def _stamp(self, request: CacheRequest, dialect: Dialect) -> Stamp:
         return dialect.stamp(os.urandom(16).hex(), int(self._clock()), request.body)
 
-    @asynccontextmanager
-    async def _fetch(self, errand: Errand, exchange: Exchange) -> AsyncIterator[Reply]:
+    async def _fetch(self, errand: Errand, exchange: Exchange, stack: ExitStack) -> Reply:
+        """What the origin says: it is listened to until the stack is closed."""
         request, dialect, seen = errand.request, errand.dialect, self._proven(errand.seen)
         if request.directives.only_if_cached:
             raise not_cached()
         try:
             flight, result = self._asker.board(errand, exchange.began)
         except OverloadedError as error:
-            yield self._stand_in(request, dialect, seen, exchange, error)
-            return
+            return self._stand_in(request, dialect, seen, exchange, error)
         exchange.learn(result=result)
-        with self._asker.listening(flight) as seat:
-            try:
-                with exchange.timing("upstream"):
-                    head = await flight.head()
-            except RepriseError as error:
-                yield self._stand_in(request, dialect, seen, exchange, error)
-                return
-            exchange.learn(upstream_status=head.status, status=head.status)
-            if flight.is_relayed:
-                exchange.learn(result=Result.COALESCED)
-            if head.status in FAILURES and seen.stale is not None:
-                yield self._stand_in(request, dialect, seen, exchange)
-                return
-            try:
-                reply = await self._relay(request, dialect, flight, seat, head, exchange)
-            except UnreachableError as error:
-                reply = self._stand_in(request, dialect, seen, exchange, error)
-            yield reply
+        seat = stack.enter_context(self._asker.listening(flight))
+        try:
+            with exchange.timing("upstream"):
+                head = await flight.head()
+        except RepriseError as error:
+            return self._stand_in(request, dialect, seen, exchange, error)
+        exchange.learn(upstream_status=head.status, status=head.status)
+        if flight.is_relayed:
+            exchange.learn(result=Result.COALESCED)
+        if head.status in FAILURES and seen.stale is not None:
+            return self._stand_in(request, dialect, seen, exchange)
+        try:
+            return await self._relay(request, dialect, flight, seat, head, exchange)
+        except UnreachableError as error:
+            return self._stand_in(request, dialect, seen, exchange, error)
 
     def _proven(self, seen: Seen) -> Seen:
         """Without a stale neighbour that would not be served were it fresh."""

@@ -18,6 +18,7 @@ from collections.abc import (
 )
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from types import SimpleNamespace
 
 import aiohttp
@@ -163,6 +164,7 @@ class HttpOrigin:
         max_connections: int = 0,
     ) -> None:
         self._base = URL(base_url.rstrip("/"))
+        self._url = lru_cache(maxsize=64)(self._below_base)
         self._api_key = api_key
         self._api_key_header = api_key_header
         self._connect_timeout_s = connect_timeout_s
@@ -293,7 +295,7 @@ class HttpOrigin:
                 raise
             return await ask()
 
-    def _url(self, path: str) -> URL:
+    def _below_base(self, path: str) -> URL:
         """The caller's path, byte for byte, below the base: only the operator names the host."""
         return URL(f"{self._base}{path}", encoded=True)
 

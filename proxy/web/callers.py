@@ -17,6 +17,10 @@ KEYED = ("openai-beta", "anthropic-beta", "anthropic-version", "azureml-model-de
 """Headers that change what an origin answers, and are therefore part of the key."""
 
 
+OURS = directives.NAMES | {"host", "content-length", "expect"}
+"""Headers that the origin does not get: meant for this proxy, or true of this request alone."""
+
+
 def lowered(request: web.Request) -> dict[str, str]:
     """The request's headers by lower-case name; repeated ones are joined (RFC 9110, 5.3)."""
     found: dict[str, str] = {}
@@ -66,7 +70,7 @@ def keyed(request: web.Request, headers: Mapping[str, str]) -> dict[str, str]:
 
 def for_origin(request: web.Request, config: Config) -> list[tuple[str, str]]:
     """The caller's headers as the origin gets them: end-to-end, without those meant for us."""
-    ours = directives.NAMES | {"host", "content-length", "expect"}
+    ours = OURS
     if (trusted := config.server.trusted_tenant_header) is not None:
         ours = ours | {trusted.lower()}
     if config.access.keys:
