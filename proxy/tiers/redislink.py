@@ -204,7 +204,7 @@ class RedisLink:
     async def read(self, script: Script, keys: Sequence[str], *args: Any) -> Any:  # noqa: ANN401 - as Redis answers
         """The same of a script that changes nothing: many at once are one round trip."""
         rest = (len(keys), *keys, *args)
-        with mapped(), self._timing(script.name):
+        with mapped(), cancellable(), self._timing(script.name):
             try:
                 return await self._started.read(keys[0], "EVALSHA", script.digest, *rest)
             except NoScriptError:

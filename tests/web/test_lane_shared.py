@@ -29,6 +29,8 @@ from tests.support.servers import RedisServer
 from tests.support.waiting import until
 
 NO_SESSION = {"session": {"enabled": False}}
+PATIENT = {"deadline_ms": 20_000}
+"""However busy the machine is, a lookup is not late."""
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ async def slow(serving: Serving, redis: RedisServer, tmp_path: Path) -> AsyncIte
 
 @asynccontextmanager
 async def without_session(serving: Serving, shared: dict[str, Any]) -> AsyncIterator[Served]:
-    async with serving(cache={**NO_SESSION, "shared": shared}) as proxy:
+    async with serving(cache={**NO_SESSION, **PATIENT, "shared": shared}) as proxy:
         yield proxy
 
 
@@ -125,7 +127,7 @@ async def test_both_ways_say_the_same(serving: Serving, shared: dict[str, Any], 
 async def test_the_same_is_counted(serving: Serving, shared: dict[str, Any]) -> None:
     """Tokens, money, times, lookups: also where both tiers answer in turn."""
     async with (
-        serving(cache={"shared": shared}) as proxy,
+        serving(cache={**PATIENT, "shared": shared}) as proxy,
         line_to(proxy) as line,
         line_to(proxy) as other,
     ):
@@ -158,7 +160,7 @@ async def test_first_seen_by_another_replica(serving: Serving, redis: RedisServe
     async with serving(cache={"shared": url}) as first:
         await first.post(chat())
         await stored(first)
-    async with serving(cache={"shared": url}) as second, line_to(second) as line:
+    async with serving(cache={**PATIENT, "shared": url}) as second, line_to(second) as line:
         replies = [await line.ask(raw(PATH, chat())) for _ in range(2)]
         answered = second.lane.answered
 
@@ -211,7 +213,10 @@ async def test_what_was_replaced_is_not_repeated(
 async def test_what_is_too_old_is_not_repeated(serving: Serving, origin: ScriptedOrigin) -> None:
     """An answer that the shared tier keeps beyond its time is looked up as ever."""
     ttl = {"default_s": 0.3, "stale_s": 60}
-    async with serving(cache={**NO_SESSION, "ttl": ttl}) as proxy, line_to(proxy) as line:
+    async with (
+        serving(cache={**NO_SESSION, **PATIENT, "ttl": ttl}) as proxy,
+        line_to(proxy) as line,
+    ):
         asked = await known_there(proxy, line, PATH, chat())
         await line.ask(asked)
         answered = proxy.lane.answered
@@ -300,7 +305,7 @@ async def test_a_shared_tier_that_is_late(
 
 async def test_a_session_that_has_the_same_answer_again(serving: Serving) -> None:
     """An answer that was read anew is the same one: the session tier answers at once."""
-    async with serving() as proxy, line_to(proxy) as line, line_to(proxy) as other:
+    async with serving(cache=PATIENT) as proxy, line_to(proxy) as line, line_to(proxy) as other:
         asked = await known(line, chat())
         await stored(proxy)
         entry = proxy.events("request")[-1]["entry"]
