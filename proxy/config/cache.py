@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from proxy.config.encryption import Encryption
 from proxy.config.freshness import ScheduledPurge, TagRule, Ttl, check
 from proxy.config.judgement import Judgement
-from proxy.config.section import AtStart, SecretUrl, Section
+from proxy.config.section import AtStart, HeaderName, SecretUrl, Section
 from proxy.config.shared import SharedTier, Tls
 from proxy.config.vector import VectorTier
 
@@ -117,6 +117,11 @@ class Cache(Section):
 
     tenancy: Literal["credential", "shared"] = "credential"
     """Who shares answers: callers of one `credential`, or everybody (`shared`)."""
+
+    key_headers: tuple[HeaderName, ...] = ()
+    """Further request headers that change what the origin answers: only requests that have the same
+    share answers. OpenAI's, Azure's and Anthropic's own are known.
+    """
 
     tenant_key: AtStart[Annotated[SecretStr, Field(min_length=16)] | None] = None
     """Secret of at least 16 characters, the same for all replicas, that tenants' digests are made

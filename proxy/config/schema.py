@@ -1,7 +1,5 @@
 """The configuration, whole: the root, and the end where callers connect."""
 
-from typing import Annotated
-
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -13,7 +11,7 @@ from proxy.config.cache import Cache
 from proxy.config.connections import Connections
 from proxy.config.embedder import Embedder
 from proxy.config.listener import Cors, ServerTls
-from proxy.config.section import AtStart, Section, split_url
+from proxy.config.section import AtStart, HeaderName, Section, split_url
 from proxy.config.telemetry import Telemetry
 from proxy.config.upstream import NamedUpstream, Upstream, check
 
@@ -21,9 +19,6 @@ MIB = 1024 * 1024
 
 WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound
 LOOPBACKS = ("localhost", "127.0.0.1", "::1")
-
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=128)]
-"""A token, as RFC 9110, 5.1 has it."""
 
 
 class Server(Section):

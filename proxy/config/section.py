@@ -15,6 +15,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     Secret,
     ValidationInfo,
     field_validator,
@@ -38,6 +39,9 @@ HIDDEN = "**********"
 """What stands for a secret wherever the configuration is shown."""
 
 _QUERY_PASSWORD = re.compile(r"([?&][a-z_]*password=)[^&]*", re.IGNORECASE)
+
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=128)]
+"""A token, as RFC 9110, 5.1 has it."""
 
 
 class Section(BaseModel):

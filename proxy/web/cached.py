@@ -97,7 +97,7 @@ def _read(
         caller=callers.caller(headers, runtime.config, runtime.keys),
         asked=directives.parse(headers, runtime.limits),
         admission=runtime.admission,
-        extra=callers.keyed(request, headers) | keyed(to),
+        extra=callers.keyed(request, headers, runtime.config) | keyed(to),
         rewrite=runtime.config.cache.context == "rewrite",
         by_model=runtime.config.cache.judgement.llm.rewrite,
     )

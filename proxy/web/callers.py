@@ -60,11 +60,20 @@ def principal(headers: Mapping[str, str], config: Config, key: Key | None) -> st
     return credentials.digest_of(headers, secret)
 
 
-def keyed(request: web.Request, headers: Mapping[str, str]) -> dict[str, str]:
+def keyed(request: web.Request, headers: Mapping[str, str], config: Config) -> dict[str, str]:
     """What else must match: the query string, and headers that change the answer."""
-    extra = {name: headers[name] for name in KEYED if name in headers}
+    extra = headers_keyed(headers, config)
     if request.query_string:
         extra["query"] = request.query_string
+    return extra
+
+
+def headers_keyed(headers: Mapping[str, str], config: Config) -> dict[str, str]:
+    """Headers that change the answer: those that are known, and those that the operator names."""
+    extra = {name: headers[name] for name in KEYED if name in headers}
+    for name in map(str.lower, config.cache.key_headers):
+        if name in headers:
+            extra[f"header {name}"] = headers[name]
     return extra
 
 

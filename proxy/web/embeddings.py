@@ -65,7 +65,7 @@ def _read(request: web.Request, body: dict[str, Any], to: Destination, exchange:
         caller=callers.caller(headers, runtime.config, runtime.keys),
         asked=directives.parse(headers, runtime.limits),
         admission=runtime.admission,
-        extra=callers.keyed(request, headers) | cached.keyed(to),
+        extra=callers.keyed(request, headers, runtime.config) | cached.keyed(to),
     )
     scope = batch.scope
     entrance.permit(request, scope, endpoints.deployment(to.path))

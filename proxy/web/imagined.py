@@ -31,7 +31,7 @@ def read(
         runtime: What would answer it.
         body: Its JSON.
         path: Where it would be sent, with its query.
-        headers: By any case; of `TAKEN` only.
+        headers: By any case; of `TAKEN` and `cache.key_headers` only.
         tenant: Whose it is, by the digest; None for a caller without a credential.
 
     Raises:
@@ -39,14 +39,15 @@ def read(
     """
     config = runtime.config
     lowered = {name.lower(): value for name, value in headers.items()}
-    if others := set(lowered) - TAKEN:
-        raise _bad("headers", f"{min(others)} is none of {', '.join(sorted(TAKEN))}")
+    taken = TAKEN.union(map(str.lower, config.cache.key_headers))
+    if others := set(lowered) - taken:
+        raise _bad("headers", f"{min(others)} is none of {', '.join(sorted(taken))}")
     to = runtime.origins.routes.of(path)
     endpoint = endpoints.endpoint_at(to.path, endpoints.DIALECTS) if to.by_path else path
     dialect = endpoints.DIALECTS.get((endpoint or "").partition("?")[0])
     if dialect is None:
         raise _bad("path", f"{path} is none of {', '.join(endpoints.DIALECTS)}")
-    extra = {name: lowered[name] for name in callers.KEYED if name in lowered}
+    extra = callers.headers_keyed(lowered, config)
     if query := path.partition("?")[2]:
         extra["query"] = query
     nobody = callers.principal({}, config, None)
@@ -55,7 +56,9 @@ def read(
         dialect,
         named(body, to),
         caller=Caller(
-            callers.EVERYBODY if is_shared else tenant or nobody, directives.session(lowered)
+            callers.EVERYBODY if is_shared else tenant or nobody,
+            directives.session(lowered),
+            tenant or "",
         ),
         asked=directives.parse(lowered, runtime.limits),
         admission=runtime.admission,

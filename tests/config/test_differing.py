@@ -23,6 +23,7 @@ OTHERS: Json = {
     "upstream.api_key": "sk-other",
     "upstream.fallbacks": ["second"],
     "upstreams": [{"name": "third", "base_url": "http://third/v1", "models": ["m"]}],
+    "cache.key_headers": ["x-router-config"],
     "cache.tenant_key": "a secret of some length",
     "cache.ttl.rules": [{"model": "m", "ttl_s": 7}],
     "cache.tags": [{"model": "m", "tags": ["t"]}],

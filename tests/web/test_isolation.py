@@ -4,7 +4,7 @@ The two ask the same, in capitals or not, which is one question to the index: on
 them apart. The one is asked until the quickest way knows it, then the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -100,14 +100,21 @@ class Asked:
         return answered
 
 
+OF_A_CALLER = {*credentials.KEYS, *credentials.ACCOUNTS, "x-goog-api-key", "helicone-auth"}
+SHARED = sorted(set(ASPECTS) - OF_A_CALLER)
+"""What keeps requests apart though all callers share answers."""
+
+
 @st.composite
-def differing(draw: st.DrawFn) -> tuple[dict[str, int], str, int]:
+def differing(
+    draw: st.DrawFn, names: Sequence[str] = sorted(ASPECTS)
+) -> tuple[dict[str, int], str, int]:
     """What a request has, an aspect, and what another request has of that."""
     chosen = {
         name: draw(st.integers(0, len(ASPECTS[name]) - 1))
         for name in draw(st.lists(st.sampled_from(sorted(ASPECTS)), max_size=4, unique=True))
     }
-    name = draw(st.sampled_from(sorted(ASPECTS)))
+    name = draw(st.sampled_from(names))
     known = chosen.setdefault(name, 0)
     other = draw(st.sampled_from([at for at in range(len(ASPECTS[name])) if at != known]))
     return chosen, name, other
@@ -118,7 +125,24 @@ def found(got: Got) -> str | None:
     return got.tier if got.cache == "HIT" else None
 
 
-@given(what=differing(), text=st.sampled_from([QUESTION, QUESTION.upper()]))
+async def crossed(
+    proxy: Served, origin: ScriptedOrigin, what: tuple[dict[str, int], str, int], text: str
+) -> bool:
+    """Whether a request that differs so gets the answer of one that all tiers and the lane know."""
+    chosen, name, other = what
+    one = Asked(chosen, f"n{next(SERIAL)}")
+    another = Asked({**chosen, name: other}, one.namespace)
+    first, *again = [await one.by(proxy, QUESTION) for _ in range(3)]
+    assert found(first) is None
+    assert [found(got) for got in again] == ["session"] * 2
+    calls = origin.calls
+    return found(await another.by(proxy, text)) is not None or origin.calls == calls
+
+
+EITHER = st.sampled_from([QUESTION, QUESTION.upper()])
+
+
+@given(what=differing(), text=EITHER)
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -126,16 +150,38 @@ async def test_one_difference_is_enough(
     semantic: Served, origin: ScriptedOrigin, what: tuple[dict[str, int], str, int], text: str
 ) -> None:
     """Who differs in anything that is not the question's wording has the origin asked for him."""
-    chosen, name, other = what
-    one = Asked(chosen, f"n{next(SERIAL)}")
-    another = Asked({**chosen, name: other}, one.namespace)
-    first, *again = [await one.by(semantic, QUESTION) for _ in range(3)]
-    calls = origin.calls
-    crossed = await another.by(semantic, text)
+    assert not await crossed(semantic, origin, what, text)
 
-    assert found(first) is None
-    assert [found(got) for got in again] == ["session"] * 2
-    assert (found(crossed), origin.calls) == (None, calls + 1)
+
+@pytest.fixture
+async def shared(serving: Serving) -> AsyncIterator[Served]:
+    """A proxy with all tiers, whose callers share answers."""
+    async with serving(cache={"tenancy": "shared"}, embedder={"kind": "local"}) as running:
+        yield running
+
+
+@given(what=differing(SHARED), text=EITHER)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_one_difference_is_enough_where_all_share(
+    shared: Served, origin: ScriptedOrigin, what: tuple[dict[str, int], str, int], text: str
+) -> None:
+    """Whoever asks: only who asks the same of the same model in the same way gets the answer."""
+    assert not await crossed(shared, origin, what, text)
+
+
+@pytest.mark.parametrize("named", [(), ("X-Router-Config",)])
+async def test_a_header_that_the_operator_names(
+    serving: Serving, origin: ScriptedOrigin, named: tuple[str, ...]
+) -> None:
+    """It keeps requests apart; one that nobody names is passed on and does not."""
+    body = {"model": "m", "messages": [{"role": "user", "content": QUESTION}]}
+    async with serving(cache={"tenancy": "shared", "key_headers": list(named)}) as proxy:
+        got = [await proxy.post(body, x_router_config=value) for value in ("a", "b", "a")]
+
+    assert [found(one) is not None for one in got] == [False, not named, True]
+    assert origin.requests[0].header("x-router-config") == "a"
 
 
 async def test_the_same_but_for_its_wording_is_found(semantic: Served) -> None:
