@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from proxy.config import Config
 from proxy.core import directives
 from proxy.core.dialects.base import Dialect
 from proxy.core.model import Caller
@@ -50,16 +51,10 @@ def read(
     extra = callers.headers_keyed(lowered, config)
     if query := path.partition("?")[2]:
         extra["query"] = query
-    nobody = callers.principal({}, config, None)
-    is_shared = config.cache.tenancy == "shared"
     understood = understand(
         dialect,
         named(body, to),
-        caller=Caller(
-            callers.EVERYBODY if is_shared else tenant or nobody,
-            directives.session(lowered),
-            tenant or "",
-        ),
+        caller=_caller(lowered, tenant, config),
         asked=directives.parse(lowered, runtime.limits),
         admission=runtime.admission,
         extra=extra | keyed(to),
@@ -68,6 +63,14 @@ def read(
     )
     ruled = runtime.store.ruled(understood.request, dialect.path)
     return dialect, replace(understood, request=ruled)
+
+
+def _caller(headers: Mapping[str, str], tenant: str | None, config: Config) -> Caller:
+    """Whose request it is; of a caller without a credential nobody knows who he is."""
+    nobody = callers.principal({}, config, None)
+    is_shared = config.cache.tenancy == "shared"
+    told = callers.EVERYBODY if is_shared else tenant or nobody
+    return Caller(told, directives.session(headers), tenant or "")
 
 
 def _bad(param: str, problem: str) -> BadRequestError:
