@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from proxy.core.budget import Budget
+from proxy.core.budget import MINUTE_S
 from proxy.errors import OverloadedError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Left:
 
 
 class Quotas:
-    """What all callers have left, by their names.
+    """What all callers have left, by their names: a token bucket for each.
 
     Args:
         most: Callers that are remembered; one that is forgotten has all of its quota again.
@@ -67,11 +67,11 @@ class Quotas:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._budgets: OrderedDict[str, Budget] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, float]] = OrderedDict()  # left, and when
         self._under_way: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._budgets)
+        return len(self._known)
 
     def take(self, who: str, terms: Terms, now: float, *, wanted: int = 1) -> Left | None:
         """Count one more request, if it may be made; None where there is no limit.
@@ -84,22 +84,17 @@ class Quotas:
         """
         if terms.per_minute is None:
             return None
-        known = self._budgets.pop(who, None) or Budget.full(terms.per_minute, now, terms.burst)
-        budget = replace(known.filled(now), per_minute=terms.per_minute, most=terms.burst)
-        budget = budget.filled(now)  # a smaller burst than before holds at once
-        is_granted = budget.left >= wanted
-        if is_granted and wanted:
-            budget = replace(budget, left=budget.left - wanted)
-        self._budgets[who] = budget
-        while len(self._budgets) > self._most:
-            self._budgets.popitem(last=False)
-        return Left(
-            is_granted,
-            int(terms.burst),
-            int(budget.left),
-            budget.until(terms.burst),
-            budget.until(1),
-        )
+        per_s = terms.per_minute / MINUTE_S
+        left, at = self._known.pop(who, (terms.burst, now))
+        left = min(terms.burst, left + (now - at) * per_s)
+        is_granted = left >= wanted
+        if is_granted:
+            left -= wanted
+        self._known[who] = (left, now)
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+        reset_s, wait_s = (terms.burst - left) / per_s, max(0.0, 1 - left) / per_s
+        return Left(is_granted, int(terms.burst), int(left), reset_s, wait_s)
 
     def may_enter(self, who: str, terms: Terms) -> bool:
         """Whether one more request of his may be under way."""
