@@ -26,10 +26,15 @@ from proxy.core.routing import API_ROOT
 from proxy.errors import (
     ApiError,
     BadRequestError,
+    ForbiddenError,
     NotAllowedError,
     NotCachedError,
     NotFoundError,
+    OverloadedError,
+    RateLimitedError,
     TooLargeError,
+    TooSlowError,
+    UnauthorizedError,
     UnavailableError,
     UnreachableError,
     UpstreamTimeoutError,
@@ -95,6 +100,15 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
 }
 """The cached endpoints, by path."""
 
+AT_DOOR: Final = (
+    UnauthorizedError,
+    TooSlowError,
+    TooLargeError,
+    RateLimitedError,
+    OverloadedError,
+)
+"""Errors of requests that are let no further."""
+
 METHODS: Final = ("get", "post", "put", "patch", "delete", "head", "options")
 """The methods that OpenAPI has a name for; any other passes through as well."""
 
@@ -117,9 +131,10 @@ def document() -> Json:
             "title": "Reprise",
             "version": VERSION,
             "description": (
-                "A caching reverse proxy for OpenAI's API and those like it. It checks no caller's "
-                "key: the origin does. A path prefix that `upstreams` gives to an origin stands "
-                f"before the same endpoints, in place of `{API_ROOT}` or before it."
+                "A caching reverse proxy for OpenAI's API and those like it. Where `access.keys` "
+                "has any, it checks its callers' keys; else the origin does. A path prefix that "
+                "`upstreams` gives to an origin stands before the same endpoints, in place of "
+                f"`{API_ROOT}` or before it."
             ),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
@@ -232,9 +247,7 @@ def _asset() -> Json:
 def _feedback() -> Json:
     own = headers(["x-request-id"])
     taken = _reply("What was done.", ref("schemas", "FeedbackTaken"), own=own)
-    refused = failures(
-        BadRequestError, NotFoundError, NotAllowedError, TooLargeError, UnavailableError
-    )
+    refused = failures(BadRequestError, NotFoundError, NotAllowedError, UnavailableError, *AT_DOOR)
     said = (
         "Say whether an answer from the cache was any good. A bad one is removed everywhere, and "
         "its match is not made again. It counts for whoever's key it comes with."
@@ -280,7 +293,8 @@ def _cached(endpoint: Endpoint) -> Json:
 def _refusals() -> Json:
     return failures(
         BadRequestError,
-        TooLargeError,
+        ForbiddenError,
+        *AT_DOOR,
         ApiError,
         UnreachableError,
         UnavailableError,
@@ -317,5 +331,5 @@ def _passed_through() -> Json:
 
 
 def _by_whose_leave() -> list[Json]:
-    """Any of the credentials, or none: it is for the origin to check."""
+    """Any of the credentials, or none: the configuration says who checks."""
     return [{}, *({name: []} for name in KEYS)]
