@@ -34,7 +34,6 @@ USER 10001:10001
 WORKDIR /
 VOLUME /data
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", \
-    "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/healthz', timeout=2)"]
+HEALTHCHECK --interval=20s --timeout=5s --start-period=30s --start-interval=1s CMD ["reprise", "probe"]
 ENTRYPOINT ["reprise"]
 CMD ["serve"]

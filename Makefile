@@ -13,7 +13,7 @@ PEERS  := $(SUITES)/peers
 PROMTOOL ?= $(or $(shell command -v promtool),$(SUITES)/prometheus/usr/bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-clients test-conformance test-browser test-image test-real check check-alerts fmt bench bench-quick bench-micro eval lock clean
+.PHONY: help setup run demo test test-clients test-conformance test-browser test-image test-real check check-alerts check-deploy release-check sbom fmt bench bench-quick bench-micro eval lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,20 @@ check: $(READY) ## Lint, types, architecture, tests: what CI runs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(ARGS)
+
+check-deploy: $(READY) $(SUITES)/deploy/.ready ## Hold compose files, manifests, the chart and workflows to their schemas; needs Go and sprig (docs/deploying.md)
+	$(BIN)/python -m tests.deploy $(SUITES)/deploy
+
+release-check: $(READY) ## Build what is released, install it in an empty environment, use it, remove it
+	$(BIN)/python -m tests.release $(SUITES)
+
+sbom: $(READY) $(SUITES)/sbom/.ready ## List what the program is made of, as CycloneDX, in build/sbom.json
+	$(SUITES)/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o $(SUITES)/sbom.json deploy/requirements/run.txt
+
+$(SUITES)/sbom/.ready: deploy/requirements/sbom.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
 
 check-alerts: $(READY) $(PROMTOOL) ## Have promtool read and try the alert rules, and read the metrics (docs/monitoring.md)
 	$(PROMTOOL) check rules deploy/prometheus/alerts.yaml

@@ -16,6 +16,7 @@ from proxy.cli.export import export
 from proxy.cli.importing import import_entries
 from proxy.cli.index import index
 from proxy.cli.key import key
+from proxy.cli.probe import probe
 from proxy.cli.purge import purge
 from proxy.cli.reload import reload
 from proxy.cli.replicas import replicas
@@ -44,6 +45,7 @@ main.command("simulate")(simulate)
 main.command("tune")(tune)
 main.add_typer(index, name="index")
 main.command("key")(key)
+main.command("probe")(probe)
 main.command("stats")(stats)
 main.command("entries")(entries)
 main.command("purge")(purge)

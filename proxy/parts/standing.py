@@ -188,6 +188,7 @@ class _Builder:
         self.observer: Observer = Telemetry([self.logs, self.metrics, self.watch, *traced])
         self.tasks = Tasks(self.observer)
         self.asking = Slots(config.limits.asking, "requests to the origin")
+        self.in_flight = Slots(config.limits.in_flight, "requests")
         self.stages: list[Stage] = []
 
     def build(self) -> Standing:
@@ -219,7 +220,7 @@ class _Builder:
             flights=flights,
             quotas=Quotas(),
             asking=self.asking,
-            in_flight=Slots(self.config.limits.in_flight, "requests"),
+            in_flight=self.in_flight,
             refreshes=Refreshes(self.tasks, self.observer),
             upkeep=upkeep,
             drain=self._drain(shared, upkeep),
@@ -248,6 +249,9 @@ class _Builder:
     def _show(self, session: SessionTier) -> None:
         """What is read at every scrape."""
         self.metrics.register_gauges("session", session.stats)
+        self.metrics.register_in_flight(
+            lambda: {"requests": self.in_flight.taken, "calls": self.asking.taken}
+        )
         self.metrics.register_breakers(
             lambda: {stage.name: float(stage.trouble is not None) for stage in self.stages}
         )

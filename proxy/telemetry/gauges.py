@@ -1,4 +1,4 @@
-"""Values asked for when somebody scrapes: how full a tier is, what waits, which parts are degraded.
+"""Values asked for when somebody scrapes: how full a tier is, what is under way, what waits.
 
 A callable that fails leaves its series out of this scrape; the others are still served.
 """
@@ -23,6 +23,11 @@ _TIER_GAUGES = {
     "following": "1 while the tier is behind the change log, as when it is built anew.",
 }
 
+_IN_FLIGHT_GAUGES = {
+    "requests": "Requests of callers that are under way.",
+    "calls": "Calls to origins that are under way.",
+}
+
 _BACKLOG_GAUGES = {
     "entries": "Answers that wait for the shared tier.",
     "bytes": "Bytes of answers that wait for the shared tier.",
@@ -36,6 +41,7 @@ class Gauges(Collector):
         self._tiers: dict[str, Readings] = {}
         self._parts: Readings | None = None
         self._backlog: Readings | None = None
+        self._in_flight: Readings | None = None
         self._replicas: Readings | None = None
         self._reembedding: Readings | None = None
 
@@ -46,6 +52,10 @@ class Gauges(Collector):
     def set_parts(self, readings: Readings) -> None:
         """Part -> 1 when requests go past it, else 0."""
         self._parts = readings
+
+    def set_in_flight(self, readings: Readings) -> None:
+        """What is under way: `requests` of callers, `calls` to origins."""
+        self._in_flight = readings
 
     def set_backlog(self, readings: Readings) -> None:
         """The `stats` of what waits for the shared tier."""
@@ -75,6 +85,7 @@ class Gauges(Collector):
         yield self._evictions(stats)
         yield self._open_breakers()
         yield from self._waiting()
+        yield from self._under_way()
         yield GaugeMetricFamily(
             "reprise_replicas",
             "Processes that share the entries, this one too.",
@@ -114,6 +125,11 @@ class Gauges(Collector):
         for part, is_open in read(self._parts).items():
             gauge.add_metric([part], is_open)
         return gauge
+
+    def _under_way(self) -> Iterator[Metric]:
+        values = read(self._in_flight)
+        for stat, text in _IN_FLIGHT_GAUGES.items():
+            yield GaugeMetricFamily(f"reprise_{stat}_in_flight", text, values.get(stat))
 
     def _waiting(self) -> Iterator[Metric]:
         values = read(self._backlog)

@@ -183,6 +183,10 @@ class Metrics:
         """Show at every scrape which parts are degraded: part -> 1 or 0."""
         self._gauges.set_parts(readings)
 
+    def register_in_flight(self, readings: Readings) -> None:
+        """Show at every scrape what is under way: `requests` of callers, `calls` to origins."""
+        self._gauges.set_in_flight(readings)
+
     def register_backlog(self, readings: Readings) -> None:
         """Show at every scrape what waits for the shared tier: `Backlog.stats`."""
         self._gauges.set_backlog(readings)

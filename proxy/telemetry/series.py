@@ -30,7 +30,10 @@ EQUAL: Final = frozenset({"reprise_build_info"})
 """Gauges that every worker shows alike."""
 
 SUMMED: Final = frozenset(
-    {"reprise_backlog_entries", "reprise_backlog_bytes", "reprise_redis_connections"}
+    {
+        *("reprise_backlog_entries", "reprise_backlog_bytes", "reprise_redis_connections"),
+        *("reprise_requests_in_flight", "reprise_calls_in_flight"),
+    }
 )
 """Gauges whose sum means something. So does a session tier's: each worker holds its own entries.
 

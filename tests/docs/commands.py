@@ -16,6 +16,7 @@ HEAD = """# Commands
 |---|---|
 | run the proxy | `reprise serve` |
 | is the configuration usable, and what holds? | `reprise check` |
+| is the proxy here alive? (for health checks) | `reprise probe` |
 | a key for a caller | `reprise key` |
 | have a running proxy read its configuration again | `reprise reload` |
 | what has the cache done, and how are its parts? | `reprise stats`, `reprise stats --watch` |

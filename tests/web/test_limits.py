@@ -122,6 +122,24 @@ async def test_so_many_at_once(serving: Serving, origin: ScriptedOrigin) -> None
     assert (other.status, after.status) == (200, 200)
 
 
+async def test_what_is_in_flight_is_told(serving: Serving, origin: ScriptedOrigin) -> None:
+    """Requests of callers and calls to origins, as an autoscaler reads them from `/metrics`."""
+    gate = Gate()
+    origin.then(before=gate)
+    async with serving() as proxy:
+        asking = asyncio.get_running_loop().create_task(proxy.post(chat()))
+        await gate.reached()
+        during = (await proxy.get("/metrics")).body.decode()
+        gate.open()
+        await asking
+        await until(lambda: not proxy.runtime.in_flight.taken, "its end")
+        after = (await proxy.get("/metrics")).body.decode()
+
+    for what in ("requests", "calls"):
+        assert f"\nreprise_{what}_in_flight 1.0\n" in during
+        assert f"\nreprise_{what}_in_flight 0.0\n" in after
+
+
 async def test_a_key_s_own_terms_hold(serving: Serving) -> None:
     """In place of everybody's; keys of one tenant use one quota."""
     keys = guarded(
