@@ -19,6 +19,7 @@ BURST_BYTES = 64 << 10
 """How much of an unpaced replay goes out at once: a write for every chunk costs more than all else
 that a hit does. It is about what a socket's buffer takes."""
 
+SMALL_BYTES = 4 << 10
 FIRST_BYTES = 512
 MORE_BYTES = 16 << 10
 
@@ -27,9 +28,10 @@ def parts(piece: bytes) -> Sequence[bytes]:
     """A piece of a stream in parts that are read one by one: a short one, and long ones.
 
     Where an origin sends much at once, its beginning leaves before the rest is read, and nobody
-    waits for longer than the half millisecond that it takes to read a part.
+    waits for longer than the half millisecond that it takes to read a part. Of a small piece there
+    is little to wait for, and another write would cost as much.
     """
-    if len(piece) <= FIRST_BYTES:
+    if len(piece) <= SMALL_BYTES:
         return (piece,)
     starts = range(FIRST_BYTES, len(piece), MORE_BYTES)
     return (piece[:FIRST_BYTES], *(piece[start : start + MORE_BYTES] for start in starts))
