@@ -5,7 +5,8 @@ alone, while 500 entries a second arrive and after half of all were removed, how
 it finds, and the time to fill, save and load it. Questions are made up and embedded with the model
 that ships; FILE, a NumPy array of unit vectors of shape (n, dimension), takes their place. More
 entries than vectors are made by turning each towards another, to a cosine of 0.70 to 0.97, which is
-where rewordings lie.
+where rewordings lie. With `--scopes N` the entries are spread over so many, and searches alone are
+timed.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -245,6 +246,21 @@ async def saving(tier: FaissTier, asked: Vectors, entries: int, report: Report) 
     report.times("search, meanwhile", searched or [0.0])
 
 
+async def spread(entries: int, scopes: int, known: Vectors, folder: Path) -> None:
+    """Searches of many scopes, in turn."""
+    report, questions = Report(), Questions(known)
+    tier = tier_at(folder / "index", known, entries)
+    await tier.start()
+    numbers = itertools.count()
+    for page in pages(questions, entries):
+        items = (replace(one, scope=f"scope {next(numbers) % scopes}") for one in page.items)
+        await tier.apply(replace(page, items=tuple(items)))
+    asked = zip(questions.asked(entries), itertools.cycle(range(0, scopes, 7)), strict=False)
+    late = [await timed(lambda v=v, n=n: tier.search(f"scope {n}", v, K)) for v, n in asked]
+    report.times(f"search, {scopes:,} scopes of {entries // scopes:,}", late)
+    await tier.close()
+
+
 async def load(entries: int, known: Vectors, folder: Path) -> None:
     report, before = Report(), memory()
     tier = tier_at(folder / "index", known, entries)
@@ -258,13 +274,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("entries", nargs="*", type=int, default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--vectors", type=Path)
+    parser.add_argument("--scopes", type=int)
     parser.add_argument("--in", dest="folder", type=Path)  # one step, in a process of its own
     parser.add_argument("--load", action="store_true")
     chosen = parser.parse_args()
     if chosen.folder is not None:
-        step = load if chosen.load else measure
+        [entries], folder = chosen.entries, chosen.folder
         known = np.load(chosen.vectors, mmap_mode="r")
-        asyncio.run(step(chosen.entries[0], known, chosen.folder))
+        if chosen.scopes:
+            asyncio.run(spread(entries, chosen.scopes, known, folder))
+        else:
+            asyncio.run((load if chosen.load else measure)(entries, known, folder))
         return
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -275,7 +295,7 @@ def main() -> None:
         for entries in chosen.entries:
             print(f"{entries:,} entries")
             command = [sys.executable, __file__, str(entries), "--in", made]
-            for more in ([], ["--load"]):
+            for more in [["--scopes", str(chosen.scopes)]] if chosen.scopes else [[], ["--load"]]:
                 subprocess.run([*command, "--vectors", str(vectors), *more], check=True)
 
 
