@@ -39,15 +39,22 @@ class Patience:
 
 
 class _Pace:
-    """What work takes lately, seconds for each unit of its size; 0 while that is not known."""
+    """What work takes lately, seconds for each unit of its size; 0 while that is not known.
 
-    __slots__ = ("_lately", "seconds")
+    The first work says nothing of it: it finds everything cold, as does a model's first run.
+    """
+
+    __slots__ = ("_is_warm", "_lately", "seconds")
 
     def __init__(self) -> None:
+        self._is_warm = False
         self._lately: deque[tuple[float, int]] = deque(maxlen=LATELY)
         self.seconds = 0.0
 
     def took(self, seconds: float, size: int) -> None:
+        if not self._is_warm:
+            self._is_warm = True
+            return
         self._lately.append((seconds, size))
         together, sizes = map(sum, zip(*self._lately, strict=True))
         self.seconds = together / sizes

@@ -179,6 +179,7 @@ class OnnxEmbedder:
                 model = await asyncio.to_thread(self._load)
                 self._running = Threads("embedder", self._workers, patience=self._patience)
                 self._model = model
+                await self.embed(PROBE)  # finds all cold; the next says what a run takes
             await self.embed(PROBE)
 
     def _load(self) -> Model:

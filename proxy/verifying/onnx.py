@@ -138,6 +138,7 @@ class OnnxVerifier:
                 model = await asyncio.to_thread(self._load)
                 self._running = Threads("verifier", self._workers, patience=self._patience)
                 self._model = model
+                await self.verify(PROBE, [PROBE])  # finds all cold; the next says what a run takes
             await self.verify(PROBE, [PROBE])
 
     def _load(self) -> Model:

@@ -379,9 +379,9 @@ async def test_text_that_would_wait_too_long_is_not_embedded() -> None:
     first = asyncio.gather(embedder.embed("and " * 200), return_exceptions=True)
     await asyncio.sleep(0)
     with pytest.raises(BusyError):
-        await embedder.embed(QUESTIONS[0])
+        await embedder.embed(QUESTIONS[1])
     [vector] = await first
-    later = await embedder.embed(QUESTIONS[0])
+    later = await embedder.embed(QUESTIONS[1])
     await embedder.close()
 
     assert isinstance(vector, np.ndarray)
