@@ -1,8 +1,12 @@
 """Make a fault under traffic, end it, and judge what came of it."""
 
 import json
+import logging
+import os
 import time
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from tests.faults.fault import Fault, OriginFault
@@ -11,8 +15,12 @@ from tests.faults.traffic import TENANTS, Ask, Seen, is_right, meaning
 from tests.support.program import Json
 from tests.support.waiting import until_async
 
-MEANWHILE_S: Final = 1.0
-AFTERWARDS_S: Final = 0.4
+_log = logging.getLogger(__name__)
+
+MEANWHILE_S: Final = 0.8
+AFTERWARDS_S: Final = 0.3
+SOON_S: Final = 1.5
+"""In which a new answer is in every tier."""
 RECOVERED_S: Final = 2.0
 """From a fault's end until every tier answers again."""
 BOUND_S: Final = DEADLINE_S + 1.5
@@ -25,8 +33,7 @@ DEFECTS: Final = frozenset({"request_crashed", "task_failed", "log"})
 async def tried(place: Place, fault: Fault) -> None:
     """Make the fault, end it, and demand what it promises, and what all promise."""
     traffic = place.traffic
-    await traffic.warm()
-    await _all_hit(place, place.traffic.known[0], TENANTS[0])
+    await until_async(lambda: _is_warm(place), "answers in all tiers")
     await traffic.settle()
     program, counted = place.program, await place.counted()
     await fault.begin(place)
@@ -41,7 +48,7 @@ async def tried(place: Place, fault: Fault) -> None:
     afterwards = await traffic.flow(AFTERWARDS_S)
 
     _demand_none(_wrong([*meanwhile, *afterwards], breaks=fault.breaks))
-    _demand_none([str(seen) for seen in meanwhile if seen.seconds >= BOUND_S])
+    _demand_none([str(seen) for seen in meanwhile if seen.seconds >= _at_most(BOUND_S)])
     _demand_none(fault.hits - {seen.tier for seen in meanwhile})
     _demand_none([str(seen) for seen in afterwards if not seen.is_right])
     _demand_none(_defects(place))
@@ -50,6 +57,12 @@ async def tried(place: Place, fault: Fault) -> None:
 
 def _demand_none(found: Collection[object]) -> None:
     assert not found, found
+
+
+async def _is_warm(place: Place) -> bool:
+    """Whether every tier has answers to new questions; a part that was late leaves one out."""
+    await place.traffic.warm()
+    return await _is_in_all_tiers(place, place.traffic.known[0])
 
 
 async def _is_told(place: Place, fault: Fault, before: Mapping[str, float]) -> bool:
@@ -62,44 +75,57 @@ async def _is_told(place: Place, fault: Fault, before: Mapping[str, float]) -> b
 
 
 async def _recovered(place: Place, fault: Fault) -> None:
-    """Every part is well and every tier answers again, in time; new answers are found too."""
+    """Every part is well and every tier answers again, in time."""
     began = time.monotonic()
-    traffic, key = place.traffic, TENANTS[0]
-    meanwhile, afterwards = traffic.fresh(), traffic.fresh()
+    traffic = place.traffic
+    meanwhile = traffic.fresh()
     await until_async(lambda: _is_answered(place, meanwhile), "an answer")
 
     async def is_ready() -> bool:
         return bool((await place.says())["status"] == "ready")
 
     await until_async(is_ready, "all parts' being well")
-    ready = time.monotonic() - began
-    assert await _is_answered(place, afterwards)
-    await _hits(place, meanwhile, key, "shared")
-    for question in [afterwards] if fault.loses else [afterwards, place.traffic.known[0]]:
-        await _all_hit(place, question, key)
+    await until_async(lambda: _hits(place, meanwhile, "shared"), "what was answered meanwhile")
+    await until_async(lambda: _is_found_anew(place), "a new answer in all tiers")
+    if not fault.loses:
+        for tier in ("shared", "vector"):
+            await until_async(partial(_hits, place, traffic.known[0], tier), tier)
     seconds = time.monotonic() - began
-    assert seconds < RECOVERED_S, f"well after {ready:.2f} s, and all hit after {seconds:.2f} s"
+    _log.info("%s: all well again after %.2f s", fault.name, seconds)
+    assert seconds < _at_most(RECOVERED_S), f"all well again after {seconds:.2f} s"
+
+
+def _at_most(seconds: float) -> float:
+    """So long on a machine that does nothing else; in proportion where its processors queue."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 async def _is_answered(place: Place, question: str) -> bool:
     return (await place.traffic.ask(Ask(TENANTS[0], question))).is_right
 
 
-async def _all_hit(place: Place, question: str, key: str) -> None:
-    """The shared tier has it by its words, and the index by its meaning."""
-    await _hits(place, question, key, "shared")
-    await _hits(place, place.traffic.reworded(question), key, "vector")
+async def _is_found_anew(place: Place) -> bool:
+    """Whether an answer to a new question comes into every tier, as no part is late for it."""
+    question = place.traffic.fresh()
+    return await _is_answered(place, question) and await _is_in_all_tiers(place, question)
 
 
-async def _hits(place: Place, question: str, key: str, tier: str) -> None:
-    """Wait until this tier answers it."""
+async def _is_in_all_tiers(place: Place, question: str) -> bool:
+    """Whether a new answer is where it belongs, soon."""
+    with suppress(AssertionError):
+        for tier in ("shared", "vector"):
+            await until_async(partial(_hits, place, question, tier), patience_s=SOON_S)
+        return True
+    return False
 
-    async def is_hit() -> bool:
-        session = place.traffic.other_session()
-        seen = await place.traffic.ask(Ask(key, question, session=session, only_cached=True))
-        return seen.tier == tier and seen.is_right
 
-    await until_async(is_hit, f"a hit of {tier}")
+async def _hits(place: Place, question: str, tier: str) -> bool:
+    """Whether this tier answers it: by its words, or the index by its meaning."""
+    traffic = place.traffic
+    said = traffic.reworded(question) if tier == "vector" else question
+    session = traffic.other_session()
+    seen = await traffic.ask(Ask(TENANTS[0], said, session=session, only_cached=True))
+    return seen.tier == tier and seen.is_right
 
 
 def _wrong(seen: Iterable[Seen], *, breaks: bool = False) -> list[str]:
@@ -134,7 +160,7 @@ def _is_whole(entry: Json) -> bool:
 async def tried_origin(place: Place, fault: OriginFault) -> None:
     """Misses get what the origin says, hits go on, and nothing bad is kept."""
     traffic = place.traffic
-    await traffic.warm()
+    await until_async(lambda: _is_warm(place), "answers in all tiers")
     await fault.begin(place)
     try:
         meanwhile = await traffic.flow(MEANWHILE_S)
