@@ -253,6 +253,19 @@ async def test_who_is_alone_takes_no_turns(tmp_path: Path) -> None:
     await first.close()
 
 
+async def test_who_comes_while_another_starts_is_known(tmp_path: Path) -> None:
+    """What has been written since the file was opened is seen, however late the first look is."""
+    first, second = Replica(tmp_path / "x.db", silent_s=600), Replica(tmp_path / "x.db")
+    await first.stage.start()
+    await second.stage.start()
+    assert await first.watch.wait(COMING_S)  # it has seen the file
+    assert not await first.watch.wait(COMING_S)
+
+    assert first.turns.are_taken(REQUEST.directives)
+    for one in (first, second):
+        await one.close()
+
+
 async def test_who_joins_others_takes_turns_from_the_start(tmp_path: Path) -> None:
     """Though none of them has anything to say just then: they have said that they are there."""
     first, second = Replica(tmp_path / "x.db"), Replica(tmp_path / "x.db", silent_s=600)

@@ -2,8 +2,9 @@
 
 Rules of the file: the `EntryFile` is touched on its own thread only, so the event loop never waits
 for a disk; all other state is touched on the loop only, so there is no lock. Puts that arrive
-within `GATHER_S`, or while a transaction is being written, share one. Whoever asks for what waits
-to be put, or for anything but one entry, has it put first.
+within `GATHER_S`, or while a transaction is being written, share one. What is put under a lease
+does not wait for others. Whoever asks for what waits to be put, or for anything but one entry, has
+it put first.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from proxy.threads import Threads
 from proxy.tiers import OnEvent
 from proxy.tiers.codec import INLINE
 from proxy.tiers.entrycodec import EntryCodec
-from proxy.tiers.sqlitefile import PAGE, EntryFile, Row, row_of
+from proxy.tiers.sqlitefile import NOTHING, PAGE, EntryFile, Row, row_of
 
 T = TypeVar("T")
 
@@ -53,7 +54,8 @@ class SqliteTier:
         busy_timeout_s: Longest wait for another process's transaction.
         codec: From entries to bytes and back; None stores them in clear.
 
-    `was_in_use` says whether a process was listed in the file when it was opened.
+    `was_in_use` says whether a process was listed in the file when it was opened, and `version`
+    what `EntryFile.news` said then.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class SqliteTier:
         self._file: EntryFile | None = None
         self._newest = 0
         self.was_in_use = False
+        self.version = NOTHING[0]
         self._batch: _Batch | None = None
         self._writing: asyncio.Future[list[str]] | None = None
 
@@ -128,6 +131,8 @@ class SqliteTier:
         batch, place = self._batch, len(self._batch.rows)
         batch.ids.add(entry.id)
         batch.rows.append((row, lease))
+        if lease is not None:  # another process may wait for it
+            self._send()
         # A caller who leaves must not cancel the others.
         return (await asyncio.shield(batch.written))[place]
 
@@ -227,6 +232,7 @@ class SqliteTier:
             codec=self.codec,
             busy_timeout_s=self._busy_timeout_s,
         )
+        self.version, _ = self._file.news(NOTHING)
         self.was_in_use = bool(self._file.replicas.present(self._clock()))
 
     def _read_log(

@@ -38,6 +38,8 @@ from proxy.tiers.sqliteselector import MEANT, as_json, values
 Row = tuple[Any, ...]
 
 SCHEMA_VERSION: Final = 8
+NOTHING: Final = (0, -1)
+"""What `EntryFile.news` is told by who has not looked yet: the first look is news."""
 PAGE: Final = 256
 """Rows deleted in one transaction: a few milliseconds that a read may have to wait."""
 SCAN: Final = 1000

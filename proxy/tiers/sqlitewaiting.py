@@ -16,7 +16,7 @@ from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
 from proxy.ports import Clock
 from proxy.tiers.sqlite import SqliteTier
-from proxy.tiers.sqlitefile import EntryFile
+from proxy.tiers.sqlitefile import NOTHING, EntryFile
 from proxy.tiers.sqliteleases import Standing
 
 LOOK_S: Final = 0.01
@@ -28,9 +28,6 @@ IDLE_S: Final = 0.04
 BUSY_S: Final = 1.0
 """How long news makes more of it likely."""
 
-
-NOTHING: Final = (0, -1)
-"""What is seen of a file before the first look, which is news."""
 
 COMING_S: Final = 1.0
 """Who opens a file that nobody seems to use waits so long for others that have just opened it."""
@@ -75,8 +72,8 @@ class SqliteLogWatch:
         with suppress(TierError):
             self._seen = await self._tier.ask(EntryFile.news, before)
         if self._seen[0] != before[0]:
-            is_first = before == NOTHING and not self._tier.was_in_use
-            after_s = COMING_S if is_first else self._silent_s
+            is_new = before == NOTHING and self._seen[0] == self._tier.version
+            after_s = COMING_S if is_new and not self._tier.was_in_use else self._silent_s
             self._alone_from = monotonic() + min(after_s, self._silent_s)
         return self._seen[1] != before[1]
 
