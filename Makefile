@@ -13,7 +13,7 @@ PEERS  := $(SUITES)/peers
 PROMTOOL ?= $(or $(shell command -v promtool),$(SUITES)/prometheus/usr/bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-clients test-conformance test-browser test-image test-real check check-alerts check-deploy release-check sbom fmt bench bench-quick bench-micro eval lock clean
+.PHONY: help setup run demo test test-clients test-conformance test-browser test-image test-real check check-alerts check-deploy release-check sbom docs fmt bench bench-quick bench-micro eval lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,7 +86,10 @@ release-check: $(READY) ## Build what is released, install it in an empty enviro
 sbom: $(READY) $(SUITES)/sbom/.ready ## List what the program is made of, as CycloneDX, in build/sbom.json
 	$(SUITES)/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o $(SUITES)/sbom.json deploy/requirements/run.txt
 
-$(SUITES)/sbom/.ready: deploy/requirements/sbom.txt
+docs: $(SUITES)/site/.ready ## Build the documentation as a site, in build/docs
+	NO_MKDOCS_2_WARNING=1 $(SUITES)/site/bin/mkdocs build --strict --quiet -f deploy/site/mkdocs.yml
+
+$(SUITES)/sbom/.ready $(SUITES)/site/.ready: $(SUITES)/%/.ready: deploy/requirements/%.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@

@@ -3,7 +3,7 @@
 A small scope is compared vector by vector. In a large one a first pass counts differing sign bits,
 48 bytes a vector, and only the nearest by that count are compared exactly. There is nothing to
 train, entries come and go in constant time, and at a million real questions it finds what HNSW and
-IVF miss (docs/index.md has the figures).
+IVF miss (docs/faiss-index.md has the figures).
 
 Taking an entry out moves the last into its place. So a first pass that runs while entries leave may
 overlook the one that moves; it never sees one of another scope.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from proxy.config import Config, effective
 from proxy.core import directives, status
@@ -120,3 +121,13 @@ async def test_readme_example(proxy: Served) -> None:
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "What is a semantic cache?" in ended.stdout
+
+
+def test_every_page_is_on_the_site() -> None:
+    """In its navigation, which `make docs` builds."""
+    site = yaml.safe_load((ROOT / "deploy" / "site" / "mkdocs.yml").read_text())
+    listed = [page for group in site["nav"] for pages in group.values() for page in pages]
+
+    assert sorted(listed) == sorted(
+        {"index.md", *(file.name for file in (ROOT / "docs").glob("*.md"))}
+    )
