@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from proxy.asking import Asker, Call, Errand
 from proxy.core.dialects.base import Dialect, Stamp
@@ -33,6 +34,7 @@ from proxy.storing import Store
 FAILURES = frozenset({500, 502, 503, 504})
 """Statuses that a stale answer may stand in for (RFC 5861, 4)."""
 
+MakeCall = Callable[[], Call]
 Headers = Sequence[tuple[str, str]]
 EVENT_STREAM: Headers = (
     ("content-type", "text/event-stream; charset=utf-8"),
@@ -44,9 +46,7 @@ JSON: Headers = (("content-type", "application/json"),)
 def not_cached() -> NotCachedError:
     """The answer to `only-if-cached` when there is none; asking again would not help."""
     return NotCachedError(
-        "No cached answer is acceptable.",
-        code="not_cached",
-        headers={"x-should-retry": "false"},
+        "No cached answer is acceptable.", code="not_cached", headers={"x-should-retry": "false"}
     )
 
 
@@ -107,7 +107,7 @@ class Gateway:
 
     @asynccontextmanager
     async def answer(
-        self, request: CacheRequest, dialect: Dialect, call: Callable[[], Call], exchange: Exchange
+        self, request: CacheRequest, dialect: Dialect, call: MakeCall, exchange: Exchange
     ) -> AsyncIterator[Reply]:
         """The request's reply, valid inside the block; after it the observer hears the outcome.
 
@@ -129,16 +129,12 @@ class Gateway:
                 stream=request.stream,
             )
             choice = self._choose(request, found, exchange)
+            reply = None
             if isinstance(found, Hit) and not choice.reason:
-                served = self._hits.remember(exchange.request_id, request, found)
-                if choice.trial is not None:
-                    errand = Errand(request, dialect, call(), found.seen, choice.trial)
-                    self._asker.audit(errand)
-                if found.wants_refresh:
-                    self._asker.refresh(Errand(request, dialect, call(), found.seen), found.entry)
-                reply = self._serve(request, dialect, found, exchange)
-                if choice.trial is None and may_repeat(request, found):
-                    reply = replace(reply, repeat=self._repeat(dialect, found, served, reply))
+                reply = self._answered(dialect, found, choice, call, exchange)
+                if reply is None:  # nor would the same do from another replica
+                    request = replace(request, directives=replace(request.directives, read=False))
+            if reply is not None:
                 yield reply
             else:
                 trial, near = choice.trial, choice.near
@@ -170,10 +166,32 @@ class Gateway:
             )
         return choice
 
+    def _answered(
+        self, dialect: Dialect, hit: Hit, choice: Choice, call: MakeCall, exchange: Exchange
+    ) -> Reply | None:
+        """A hit's reply, and all that follows from serving it; None where it cannot be served."""
+        request = hit.seen.request
+        if (reply := self._serve(request, dialect, hit, exchange)) is None:
+            return None
+        served = self._hits.remember(exchange.request_id, request, hit)
+        if choice.trial is not None:
+            self._asker.audit(Errand(request, dialect, call(), hit.seen, choice.trial))
+        if hit.wants_refresh:
+            self._asker.refresh(Errand(request, dialect, call(), hit.seen), hit.entry)
+        if choice.trial is None and may_repeat(request, hit):
+            reply = replace(reply, repeat=self._repeat(dialect, hit, served, reply))
+        return reply
+
     def _serve(
         self, request: CacheRequest, dialect: Dialect, hit: Hit, exchange: Exchange
-    ) -> Reply:
+    ) -> Reply | None:
+        """None where what is kept is no answer: whoever meets it is answered by the origin."""
         entry, now = hit.entry, self._clock()
+        try:
+            played = self._played(request, dialect, entry.answer)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            self._observer.event("entry_unreadable", tier=hit.tier.value, reason="is no answer")
+            return None
         usage = entry.answer.usage
         exchange.learn(
             result=Result.STALE if hit.is_stale else Result.HIT,
@@ -186,20 +204,20 @@ class Gateway:
             usage=usage,
             saved=usage,
             saved_usd=self._price(entry.model, as_asked(usage, request.body)),
+            status=200,
         )
-        return self._replay(request, dialect, entry.answer, exchange)
+        return Reply(200, *played, exchange.outcome)
 
-    def _replay(
-        self, request: CacheRequest, dialect: Dialect, answer: Answer, exchange: Exchange
-    ) -> Reply:
+    def _played(
+        self, request: CacheRequest, dialect: Dialect, answer: Answer
+    ) -> tuple[Headers, bytes | AsyncIterator[bytes]]:
         """An answer in the form this caller asked for, with an id and a time of its own."""
         stamp = self._stamp(request, dialect)
-        exchange.learn(status=200)
         if not request.stream:
-            body = dialect.refresh(answer.body, stamp)
-            return Reply(200, JSON, body, exchange.outcome)
+            return JSON, dialect.refresh(answer.body, stamp)
         pieces = self._pieces(request, dialect, answer, stamp)
-        return Reply(200, EVENT_STREAM, _paced(pieces), exchange.outcome)
+        first = tuple(islice(pieces, 1))  # what cannot be read shows before anything is sent
+        return EVENT_STREAM, _paced(chain(first, pieces))
 
     def _pieces(
         self, request: CacheRequest, dialect: Dialect, answer: Answer, stamp: Stamp
@@ -283,8 +301,9 @@ class Gateway:
         """A stale answer in place of the origin's failure; without one, the failure it is."""
         if seen.stale is not None and seen.stale_tier is not None:
             hit = Hit(seen, seen.stale, seen.stale_tier, is_stale=True)
-            self._hits.remember(exchange.request_id, request, hit)
-            return self._serve(request, dialect, hit, exchange)
+            if (reply := self._serve(request, dialect, hit, exchange)) is not None:
+                self._hits.remember(exchange.request_id, request, hit)
+                return reply
         if isinstance(error, ApiError):
             raise error
         raise UnreachableError(str(error), code="upstream_broken") from error
@@ -313,8 +332,9 @@ class Gateway:
         is_other_form = flight.is_relayed or head.is_stream != request.stream
         is_other = is_other_form or (is_follower and self._stamp(request, dialect).echoed)
         if landing.answer is not None and is_other:
-            told = self._replay(request, dialect, landing.answer, exchange)
-            return replace(told, headers=(*told.headers, *head.substitutes))
+            headers, body = self._played(request, dialect, landing.answer)
+            exchange.learn(status=200)
+            return Reply(200, (*headers, *head.substitutes), body, exchange.outcome)
         if is_other_form and is_follower:  # he asked for the other form, and got it from no origin
             raise UnreachableError(landing.refusal or "no answer", code="upstream_broken")
         return Reply(head.status, head.headers, flight.body(seat), exchange.outcome)

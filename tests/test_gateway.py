@@ -1,9 +1,12 @@
 """What the gateway tells of each request, and how it asks the origin."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from proxy.core.changes import ALL_TENANTS, Selector
+from proxy.resilience import Deadline
 from tests.support.origin import Act, Gate, ScriptedOrigin
 from tests.support.program import Served, Serving, chat
 from tests.support.waiting import until
@@ -111,3 +114,34 @@ async def test_a_joiner_saves_what_the_first_one_paid(
 
     assert lines["COALESCED"]["saved_usd"] > 0
     assert "saved_usd" not in lines["MISS"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "body"),
+    [
+        (True, b"7"),
+        (True, b"no JSON"),
+        (False, b"7"),
+        (False, b"no JSON"),
+    ],
+)
+async def test_what_is_kept_and_is_no_answer_breaks_none(
+    proxy: Served, body: bytes, stream: bool
+) -> None:
+    """However it came into the store: who meets it is answered by the origin, and that is kept."""
+    asked = chat(stream=stream)
+    await proxy.post(asked)
+    await proxy.runtime.store.idle(Deadline(10))
+    pages = proxy.runtime.archive.pages(Selector(ALL_TENANTS, everything=True))
+    [entry] = [entry async for page in pages for entry in page]
+    answer = replace(entry.answer, body=body, frames=())
+    await proxy.runtime.shared.put(replace(entry, answer=answer))
+    got = [await proxy.post(asked, x_session_id=name) for name in ("one", "two")]
+
+    assert [(one.status, one.cache, one.tier) for one in got] == [
+        (200, "MISS", None),
+        (200, "HIT", "shared"),
+    ]
+    assert got[0].body.endswith(b"[DONE]\n\n" if stream else b"}")
+    assert [line["tier"] for line in proxy.events("entry_unreadable")] == ["shared"]
+    assert proxy.events("request_crashed") == []
