@@ -4,7 +4,7 @@ Rules of the file: the `EntryFile` is touched on its own thread only, so the eve
 for a disk; all other state is touched on the loop only, so there is no lock. Puts that arrive
 within `GATHER_S`, or while a transaction is being written, share one. What is put under a lease
 does not wait for others. Whoever asks for what waits to be put, or for anything but one entry, has
-it put first.
+it put first. Gets that arrive while one is being read share the thread's next turn.
 """
 
 import asyncio
@@ -41,6 +41,13 @@ class _Batch:
     rows: list[tuple[Row, Lease | None]]
     timer: asyncio.TimerHandle
     written: "asyncio.Future[list[str]]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    scope: str
+    key: str
+    found: "asyncio.Future[Entry | None]"
 
 
 class SqliteTier:
@@ -81,6 +88,8 @@ class SqliteTier:
         self.version = NOTHING[0]
         self._batch: _Batch | None = None
         self._writing: asyncio.Future[list[str]] | None = None
+        self._wanted: list[_Wanted] = []
+        self._is_reading = False
 
     async def start(self) -> None:
         """Open the file, or open it anew: a file that was replaced or mended is used from now on.
@@ -107,7 +116,34 @@ class SqliteTier:
         """The entry of this key if it is in this scope, not past `kept_until`, and not purged."""
         if self._batch is not None and key in self._batch.ids:
             self._send()
-        return await self._submit(self._on_file, EntryFile.get, scope, key, self._clock())
+        if self._is_reading:
+            found: asyncio.Future[Entry | None] = asyncio.get_running_loop().create_future()
+            self._wanted.append(_Wanted(scope, key, found))
+            return await found
+        reading: asyncio.Future[Entry | None] = self._submit(
+            self._on_file, EntryFile.get, scope, key, self._clock()
+        )
+        self._is_reading = True
+        reading.add_done_callback(self._read)
+        return await reading
+
+    def _read(self, _read: object) -> None:
+        """A turn of the thread is over: read what is wanted since it began."""
+        wanted = [one for one in self._wanted if not one.found.done()]
+        self._wanted = []
+        self._is_reading = bool(wanted)
+        if not wanted:
+            return
+        asked = [(one.scope, one.key) for one in wanted]
+        try:
+            reading = self._submit(self._on_file, EntryFile.get_each, asked, self._clock())
+        except TierError as error:  # it has been closed
+            self._is_reading = False
+            for one in wanted:
+                one.found.set_exception(error)
+        else:
+            reading.add_done_callback(partial(_tell, wanted))
+            reading.add_done_callback(self._read)
 
     async def put(self, entry: Entry, lease: Lease | None = None) -> str:
         """Store and log it in one transaction, shared with the puts that wait beside it.
@@ -252,6 +288,17 @@ class SqliteTier:
         if self._file is None:
             raise TierError("sqlite: not open")
         return work(self._file, *args)
+
+
+def _tell(wanted: Sequence[_Wanted], reading: "asyncio.Future[list[Entry | None]]") -> None:
+    error = reading.exception()
+    for place, one in enumerate(wanted):
+        if one.found.done():
+            continue  # who asked has left
+        if error is None:
+            one.found.set_result(reading.result()[place])
+        else:
+            one.found.set_exception(error)
 
 
 def _newest(file: EntryFile) -> int:

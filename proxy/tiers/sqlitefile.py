@@ -176,6 +176,10 @@ class EntryFile:
             return None  # of a sealed entry no column is believed that says more than it does
         return replace(entry, generation=row[1])
 
+    def get_each(self, asked: Sequence[tuple[str, str]], now: float) -> list[Entry | None]:
+        """The same of several, each a scope and a key."""
+        return [self.get(scope, key, now) for scope, key in asked]
+
     def _decode(self, key: str, data: bytes) -> Entry | None:
         """The entry, or None when it is unreadable or another's; the next put mends it."""
         try:

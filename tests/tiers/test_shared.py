@@ -146,6 +146,22 @@ async def test_puts_at_once_are_all_stored(tier: SharedTier, clock: FakeClock) -
     assert reader.ids == {one.id for one in made}
 
 
+async def test_gets_at_once_get_their_own(tier: SharedTier, clock: FakeClock) -> None:
+    """However many are read together, and whoever leaves meanwhile: nobody gets another's entry."""
+    made = [entry(f"q{n}", clock) for n in range(40)]
+    await asyncio.gather(*map(tier.put, made))
+    for left in (0, 1, 39):
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(tier.get(one.scope, one.id)) for one in made]
+            missed = group.create_task(tier.get(made[0].scope, "nothing"))
+            await asyncio.sleep(0)
+            asked[left].cancel()
+        found = [None if task.cancelled() else task.result() for task in asked]
+
+        assert found == [None if place == left else one for place, one in enumerate(made)]
+        assert missed.result() is None
+
+
 async def test_a_caller_who_leaves_takes_nobody_along(tier: SharedTier, clock: FakeClock) -> None:
     """Cancelling one put leaves the others' entries stored."""
     made = [entry(f"q{n}", clock) for n in range(8)]

@@ -58,6 +58,20 @@ async def tier(path: Path, clock: FakeClock, events: Events) -> AsyncIterator[Sq
     await built.close()
 
 
+async def test_who_reads_while_it_is_closed_is_told(tier: SqliteTier, clock: FakeClock) -> None:
+    """Each gets his entry, or hears that there is no tier: nobody waits for ever."""
+    made = [entry(f"q{n}", clock) for n in range(20)]
+    await asyncio.gather(*map(tier.put, made))
+    asked = [tier.get(one.scope, one.id) for one in made]
+    async with asyncio.timeout(20):
+        *found, _ = await asyncio.gather(*asked, tier.close(), return_exceptions=True)
+
+    assert found[0] == made[0]
+    assert all(
+        isinstance(one, TierError) or one == its for one, its in zip(found, made, strict=True)
+    )
+
+
 def test_a_killed_writer_loses_nothing(path: Path, clock: FakeClock, events: Events) -> None:
     """Whatever a put returned for is served after SIGKILL, and the log folds to what is live."""
     command = [sys.executable, "-c", WRITER, str(path)]
