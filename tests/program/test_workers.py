@@ -167,7 +167,8 @@ async def test_equal_misses_on_all_workers_are_one_call(kept: Kept) -> None:
         await gate.reached()
         gate.open()
         said = {await task for task in asking}
-    await until(lambda: len(_requests_by(running)) == answered + 100, "all lines of the log")
+    # A repeat's line comes a moment after its answer: some may be of the test before.
+    await until(lambda: len(_requests_by(running)) >= answered + 100, "all lines of the log")
 
     assert len(said) == 1
     assert origin.calls - before == 1
