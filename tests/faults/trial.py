@@ -17,8 +17,8 @@ from tests.support.waiting import until_async
 
 _log = logging.getLogger(__name__)
 
-MEANWHILE_S: Final = 0.8
-AFTERWARDS_S: Final = 0.3
+MEANWHILE_S: Final = 0.6
+AFTERWARDS_S: Final = 0.2
 SOON_S: Final = 1.5
 """In which a new answer is in every tier."""
 RECOVERED_S: Final = 2.0
