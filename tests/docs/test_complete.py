@@ -29,7 +29,7 @@ from tests.support.program import Served
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 EVERYTHING = "\n".join(
-    path.read_text() for path in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+    path.read_text() for path in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 )
 LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error"}
 

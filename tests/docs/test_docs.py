@@ -20,7 +20,7 @@ from tests.docs.reference import FILE, reference
 from tests.support.program import Served
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HEADERS = (ROOT / "docs" / "headers.md").read_text()
 
 
@@ -128,6 +128,8 @@ def test_every_page_is_on_the_site() -> None:
     site = yaml.safe_load((ROOT / "deploy" / "site" / "mkdocs.yml").read_text())
     listed = [page for group in site["nav"] for pages in group.values() for page in pages]
 
+    docs = ROOT / "docs"
+
     assert sorted(listed) == sorted(
-        {"index.md", *(file.name for file in (ROOT / "docs").glob("*.md"))}
+        {"index.md", *(file.relative_to(docs).as_posix() for file in docs.rglob("*.md"))}
     )
