@@ -24,13 +24,12 @@ from proxy.web.app import make_app
 from proxy.web.callers import KEYED
 from tests.deploy.metrics import metrics
 from tests.docs import commands, told
+from tests.docs.blocks import DOCUMENTS
 from tests.support.program import Served
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-EVERYTHING = "\n".join(
-    path.read_text() for path in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-)
+EVERYTHING = "\n".join(path.read_text() for path in DOCUMENTS)
 LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error"}
 
 

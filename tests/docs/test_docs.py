@@ -1,10 +1,6 @@
 """The documents say what the program does."""
 
-import asyncio
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +12,10 @@ from proxy.config import Config, effective
 from proxy.core import directives, status
 from proxy.core.model import Outcome, Result, Tier
 from tests.docs import faults, modules
+from tests.docs.blocks import DOCUMENTS, FENCED
 from tests.docs.reference import FILE, reference
-from tests.support.program import Served
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HEADERS = (ROOT / "docs" / "headers.md").read_text()
 
 
@@ -31,10 +26,20 @@ def test_configuration() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links(document: Path) -> None:
-    """What a document links to is there."""
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+    """What a document links to or shows is there, and has the heading that is meant."""
+    prose = FENCED.sub("", document.read_text())
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", prose)
+    targets = [((document.parent / file).resolve(), part) for file, part in links]
+    targets = [(document if file == document.parent else file, part) for file, part in targets]
 
-    assert [link for link in links if not (document.parent / link).exists()] == []
+    assert [file for file, _ in targets if not file.exists()] == []
+    assert [(file, part) for file, part in targets if part and part not in _anchors(file)] == []
+
+
+def _anchors(document: Path) -> set[str]:
+    """What a heading is linked by, on the site as in a repository's browser."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", document.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_modules() -> None:
@@ -101,33 +106,10 @@ def test_results() -> None:
     assert [word for word in words if f"`{word.value}`" not in HEADERS] == []
 
 
-def run(program: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "OPENAI_API_KEY": "sk-test"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-async def test_readme_example(proxy: Served) -> None:
-    """The lines on the README's first screen run as they stand."""
-    found = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert found is not None
-    program = found[1].replace("http://127.0.0.1:8080/v1", proxy.url)
-    ended = await asyncio.to_thread(run, program)
-
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert "What is a semantic cache?" in ended.stdout
-
-
 def test_every_page_is_on_the_site() -> None:
     """In its navigation, which `make docs` builds."""
     site = yaml.safe_load((ROOT / "deploy" / "site" / "mkdocs.yml").read_text())
     listed = [page for group in site["nav"] for pages in group.values() for page in pages]
-
     docs = ROOT / "docs"
 
     assert sorted(listed) == sorted(
