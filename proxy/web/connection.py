@@ -76,14 +76,14 @@ class Connection(RequestHandler):
         """Whether all requests that have come have been answered."""
         return self._answered == self._request_count
 
-    def _watch_head(self, *, is_begun: bool) -> None:
-        """A head has begun to come, or none has."""
+    def _watch_head(self, *, is_begun: bool, within_s: float | None = None) -> None:
+        """A head has begun to come, or none has; None gives it what is configured."""
         if not is_begun:
             if self._head_timer is not None:
                 self._head_timer.cancel()
                 self._head_timer = None
         elif self._head_timer is None and not (self._close or self._force_close):
-            seconds = self._bounds.head_timeout_s
+            seconds = self._bounds.head_timeout_s if within_s is None else within_s
             self._head_timer = self._loop.call_later(seconds, self._head_is_late)
 
     def _head_is_late(self) -> None:

@@ -31,6 +31,9 @@ RELIED_ON: Final = (
     "_request_count",
 )
 
+HOLD_S: Final = 1.0
+"""How long a head that is known may wait here for its body; then aiohttp waits for it instead."""
+
 _LAST: Final = b"\r\nconnection: close\r\n\r\n"
 """Ends the head of a connection's last reply."""
 
@@ -115,14 +118,15 @@ class LaneProtocol(Connection):
 
     def _begin(self, data: bytes) -> None:
         """A request has come, or a part of one."""
-        if self._held:
-            self._held = b""
-            self._watch_head(is_begun=False)
+        self._held = b""
         is_idle = self._is_idle()
         reply = self._lane.reply(data) if is_idle else None
         if reply is None:
             self._pass_on(data, is_idle=is_idle)
-        elif isinstance(reply, bytes):
+            return
+        if self._head_timer is not None:
+            self._watch_head(is_begun=False)
+        if isinstance(reply, bytes):
             self._answer(reply)
         else:
             self._sought = reply
@@ -196,7 +200,7 @@ class LaneProtocol(Connection):
         left = missing(data)
         if is_idle and left and self._lane.expects(data):
             self._held = data
-            self._watch_head(is_begun=True)
+            self._watch_head(is_begun=True, within_s=HOLD_S)
             return
         self._lane.settle()
         before = self._request_count
@@ -206,6 +210,15 @@ class LaneProtocol(Connection):
         if left is None or self._request_count != before + 1:
             self._is_plain = False
             self._taken = None
+
+    def _head_is_late(self) -> None:
+        """A head that is held is whole: only its body is late, which has a time of its own."""
+        if not self._held:
+            super()._head_is_late()
+            return
+        self._head_timer = None
+        held, self._held = self._held, b""
+        self._pass_on(held, is_idle=False)
 
     def _go_on(self, data: bytes) -> None:
         """More of a request's body."""

@@ -160,14 +160,37 @@ async def test_a_body_that_does_not_come(proxy: Served, path: str, trickles: boo
     assert await refused(proxy, "body_too_slow") == 1
 
 
-async def test_a_body_that_is_known_but_for_its_end(proxy: Served) -> None:
-    """A repeat whose body is still to come waits no longer than any other."""
+@pytest.mark.parametrize("trickles", [True, False])
+async def test_a_body_that_is_known_but_for_its_end(proxy: Served, trickles: bool) -> None:
+    """A repeat whose body does not come is refused as any other is, soon."""
     async with line_to(proxy) as line:
-        asked = await known(line, chat())
-        line.writer.write(asked[:-3])
-        reply = await rest(line.reader)
+        asked = await known(line, chat("x" * 200))
+        line.writer.write(asked[:-200])
+        reading = asyncio.get_running_loop().create_task(line.answer())
+        for at in range(-200, -1):
+            if trickles and not reading.done():
+                line.writer.write(asked[at : at + 1])
+                await asyncio.sleep(0.02)
+        reply = await reading
 
-    assert is_error(reply, 408, "head_too_slow")
+    assert reply.startswith(b"HTTP/1.1 408 ")
+    assert b'"body_too_slow"' in reply
+    assert proxy.lane.answered == 0
+
+
+async def test_the_time_of_a_head_is_not_that_of_a_body(serving: Serving) -> None:
+    """Of a repeat neither: a body that comes in its own time is answered."""
+    connections = {"head_timeout_s": 0.2, "body_timeout_s": 30}
+    async with serving(server={"connections": connections}) as proxy, line_to(proxy) as line:
+        asked = await known(line, chat())
+        head, _, body = asked.partition(b"\r\n\r\n")
+        line.writer.write(head + b"\r\n\r\n")
+        await asyncio.sleep(1.3)
+        reply = await line.ask(body)
+        again = await line.ask(asked)
+
+    assert reply.startswith(b"HTTP/1.1 200 ")
+    assert again.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_slow_body_that_goes_on_is_read(serving: Serving, origin: ScriptedOrigin) -> None:
