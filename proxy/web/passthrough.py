@@ -27,12 +27,14 @@ async def handle(request: web.Request) -> web.StreamResponse:
     """Any method, any path under a root, any size; a WebSocket as well."""
     entrance.permit_unread(request)
     outcome = Outcome(request[REQUEST_ID], Result.BYPASS, api="passthrough", reason="not cached")
-    exchange = Exchange(outcome)
-    if request.headers.get("upgrade", "").lower() == "websocket":
-        socket = await websocket.relay(request, destination(request), exchange)
+    exchange, to = Exchange(outcome), destination(request)
+    if request.headers.get("upgrade", "").lower() != "websocket":
+        return await relay(request, _body(request), exchange, to)
+    with entrance.asking(request):
+        socket = await websocket.relay(request, to, exchange)
         if socket is not None:
             return socket
-    return await relay(request, _body(request), exchange)
+        return await _relay(request, _body(request), exchange, to)
 
 
 def destination(request: web.Request) -> Destination:
@@ -64,24 +66,33 @@ async def relay(
         exchange: Learns what became of it.
         to: Where it goes; None goes by the path alone.
     """
-    runtime = request[RUNTIME]
     to = to or destination(request)
-    headers = _headers(request, runtime, body)
-    call = OriginRequest(request.method, to.path, headers, body)
     with entrance.asking(request):
-        try:
-            return await _relay(request, call, exchange, to)
-        except ApiError as failed:
-            error = too_slow() if isinstance(body, Coming) and body.is_late else failed
-            exchange.learn(status=error.status, reason=error.code or error.kind)
-            if error is failed:
-                raise
-            raise error from failed
-        finally:
-            runtime.observer.notice(exchange.finished())
+        return await _relay(request, body, exchange, to)
 
 
 async def _relay(
+    request: web.Request,
+    body: bytes | AsyncIterator[bytes],
+    exchange: Exchange,
+    to: Destination,
+) -> web.StreamResponse:
+    runtime = request[RUNTIME]
+    headers = _headers(request, runtime, body)
+    call = OriginRequest(request.method, to.path, headers, body)
+    try:
+        return await _answered(request, call, exchange, to)
+    except ApiError as failed:
+        error = too_slow() if isinstance(body, Coming) and body.is_late else failed
+        exchange.learn(status=error.status, reason=error.code or error.kind)
+        if error is failed:
+            raise
+        raise error from failed
+    finally:
+        runtime.observer.notice(exchange.finished())
+
+
+async def _answered(
     request: web.Request, call: OriginRequest, exchange: Exchange, to: Destination
 ) -> web.StreamResponse:
     runtime = request[RUNTIME]

@@ -8,7 +8,7 @@ from proxy.core.routing import Destination
 from proxy.errors import ApiError, UnreachableError
 from proxy.exchange import Exchange
 from proxy.upstream.client import end_to_end
-from proxy.web import callers, entrance
+from proxy.web import callers
 from proxy.web.keys import RUNTIME
 
 Socket = ClientWebSocketResponse | web.WebSocketResponse
@@ -33,13 +33,6 @@ async def relay(
     None when the origin opens none: nothing has been promised to the caller yet, and asked by plain
     HTTP the origin says why.
     """
-    with entrance.asking(request):
-        return await _relay(request, to, exchange)
-
-
-async def _relay(
-    request: web.Request, to: Destination, exchange: Exchange
-) -> web.WebSocketResponse | None:
     runtime = request[RUNTIME]
     asked = request.headers.get(PROTOCOLS, "")
     protocols = [name.strip() for name in asked.split(",") if name.strip()]

@@ -251,3 +251,15 @@ async def test_all_has_a_bound(serving: Serving, origin: ScriptedOrigin) -> None
 
     assert (refused.status, refused.code) == (503, "overloaded")
     assert probe.status == 200
+
+
+async def test_a_socket_that_the_origin_refuses_is_counted_once(
+    serving: Serving, origin: ScriptedOrigin
+) -> None:
+    """It is asked twice, for it says why only without one; the caller has asked once."""
+    origin.always = type(origin.always)(status=418, body=b"{}")
+    socket = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    async with serving(limits={**SLOW, "burst": 1, "asking": 1, "count_hits": False}) as proxy:
+        got = [await proxy.get("/v1/realtime", **socket) for _ in range(2)]
+
+    assert [one.status for one in got] == [418, 429]
