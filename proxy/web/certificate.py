@@ -1,7 +1,8 @@
 """The certificate by which callers know this proxy, which follows its files.
 
 Whoever renews certificates writes files; connections that are made from then on get the new one,
-and those that are open go on. Files that do not fit together change nothing.
+and those that are open go on. Files that do not fit together change nothing. What is in use is
+replaced as one, never filled anew: a handshake between certificate and key would fail.
 """
 
 import asyncio
@@ -34,9 +35,16 @@ class Certificate:
             _check(name, getattr(tls, name))
         self._seen = self._digests()
         try:
-            self.context = _context(tls)
+            self.context = self._newest = _context(tls)
         except (OSError, ValueError) as error:
             raise ConfigError([f"server.tls: {_why(error)}"]) from error
+        self.context.sni_callback = self._use_newest
+
+    def _use_newest(
+        self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext
+    ) -> None:
+        """At the beginning of every handshake, whether or not the caller names a host."""
+        connection.context = self._newest
 
     async def follow(self, observer: Observer) -> None:
         """Use what is in the files, whenever that is new and can be used, for ever."""
@@ -51,36 +59,27 @@ class Certificate:
 
     async def _renew(self, observer: Observer) -> None:
         try:
-            await asyncio.to_thread(self._load)
+            self._newest = await asyncio.to_thread(_context, self._tls)
         except (OSError, ValueError) as error:
             observer.event("certificate_refused", reason=_why(error))
         else:
             observer.event("certificate_renewed")
-
-    def _load(self) -> None:
-        """Tried apart first: half of a pair must not get into what is in use."""
-        _context(self._tls)
-        _fill(self.context, self._tls)
 
     def _digests(self) -> tuple[bytes | None, ...]:
         return tuple(_digest(file) for file in (self._tls.certificate, self._tls.key))
 
 
 def _context(tls: ServerTls) -> ssl.SSLContext:
+    """A key that is locked by a password cannot be used: nobody is there to be asked for it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    _fill(context, tls)
+    if tls.certificate is not None:
+        context.load_cert_chain(tls.certificate, tls.key, password="")
     if tls.client_ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(tls.client_ca)
     return context
-
-
-def _fill(context: ssl.SSLContext, tls: ServerTls) -> None:
-    """A key that is locked by a password cannot be used: nobody is there to be asked for it."""
-    if tls.certificate is not None:
-        context.load_cert_chain(tls.certificate, tls.key, password="")
 
 
 def _check(name: str, file: Path | None) -> None:
