@@ -13,7 +13,7 @@ PEERS  := $(SUITES)/peers
 PROMTOOL ?= $(or $(shell command -v promtool),$(SUITES)/prometheus/usr/bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-clients test-conformance test-browser test-image test-real check check-alerts check-deploy release-check sbom docs fmt bench bench-quick bench-micro eval lock clean
+.PHONY: help setup run demo test test-clients test-conformance test-browser test-image test-real fuzz check check-alerts check-deploy release-check sbom docs fmt bench bench-quick bench-micro eval lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ test-image: $(READY) $(SUITES)/image/.ready ## Carry out the Dockerfile's steps 
 
 test-real: $(READY) $(SUITES)/real/.ready ## Ask a real model through the proxy; fetches 360 MB the first time (docs/conformance.md)
 	$(BIN)/python -m tests.real $(SUITES)/real
+
+fuzz: $(READY) $(SUITES)/fuzz/.ready ## Fuzz every parser, guided by coverage, a minute over all (docs/fuzzing.md)
+	PYTHONPATH="$$(echo $(SUITES)/fuzz/lib/python*/site-packages)" $(BIN)/python -m tests.fuzz $(SUITES)/fuzz/kept $(ARGS)
 
 # The suites and the model's server are programs of their own, not libraries of the tests.
 $(SUITES)/%/.ready: tests/%/requirements.txt

@@ -51,7 +51,7 @@ def _between_workers(request: web.Request) -> dict[str, str]:
 
 def _understood(request: web.Request, raw: bytes) -> tuple[str, str, str, Verdict]:
     """(tenant, which id, its value, the verdict)."""
-    name, value, verdict = _read(raw)
+    name, value, verdict = read(raw)
     runtime = request[RUNTIME]
     caller = callers.caller(callers.lowered(request), runtime.config, runtime.keys)
     return caller.tenant, name, value, verdict
@@ -84,7 +84,7 @@ def _answer(request: web.Request, body: bytes, status: int = 200) -> web.Respons
     return web.Response(body=body, status=status, content_type="application/json", headers=headers)
 
 
-def _read(raw: bytes) -> tuple[str, str, Verdict]:
+def read(raw: bytes) -> tuple[str, str, Verdict]:
     """(which id, its value, the verdict). Raises BadRequestError naming the field."""
     body = _parsed(raw)
     for name in body:

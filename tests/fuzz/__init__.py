@@ -1,0 +1,1 @@
+"""Every parser before bytes that nobody meant (docs/fuzzing.md)."""
