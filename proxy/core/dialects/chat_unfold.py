@@ -36,7 +36,7 @@ def _parts(choice: Json, position: int) -> Iterator[Json]:
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
     told: Json = {name: None for name in ("logprobs", "finish_reason") if name in choice}
-    known = {"index", "message", *told}
+    known = {"index", "message", "delta", *told}  # some origins' answers have an empty delta, too
     extra = {name: value for name, value in choice.items() if name not in known}
     once = {name: extra.pop(name) for name in STREAMED & extra.keys()}
     begin: Json = {"index": choice.get("index", position)}
