@@ -13,7 +13,7 @@ PEERS  := $(SUITES)/peers
 PROMTOOL ?= $(or $(shell command -v promtool),$(SUITES)/prometheus/usr/bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-clients test-conformance test-browser test-image test-real fuzz check check-alerts check-deploy release-check sbom docs fmt bench bench-quick bench-micro eval lock clean
+.PHONY: help setup run demo test test-clients test-conformance test-browser test-image test-real fuzz check check-alerts check-deploy release-check sbom docs fmt bench bench-quick bench-micro bench-profiles eval lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,6 +118,14 @@ bench-quick: $(READY) $(TOOLS)/.ready ## Measure it beside nginx alone, in a min
 
 bench-micro: $(READY) ## Measure canonicalisation, keys, guards, streams, tiers, a vector, a verdict
 	$(BIN)/python -m pytest bench --benchmark-only $(ARGS)
+
+bench-profiles: $(READY) $(TOOLS)/.ready $(SUITES)/profiles/.ready ## Tell where a request's microseconds go, path by path (bench/profiles/README.md)
+	$(MEASURED) $(BIN)/python -m bench.profiles $(ARGS)
+
+$(SUITES)/profiles/.ready: bench/profiles/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
 
 MEASURED := PATH="$$PATH:$(TOOLS)/usr/sbin:$(TOOLS)/usr/bin" LD_LIBRARY_PATH="$(TOOLS)/usr/lib/$(shell uname -m)-linux-gnu"
 

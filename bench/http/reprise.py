@@ -45,9 +45,13 @@ def config(origin_url: str, directory: Path, *over: Mapping[str, object]) -> Jso
 
 @contextmanager
 def reprise(
-    origin_url: str, directory: Path, *over: Mapping[str, object], ready: str = "/readyz"
+    origin_url: str,
+    directory: Path,
+    *over: Mapping[str, object],
+    ready: str = "/readyz",
+    root: Path = ROOT,
 ) -> Iterator[Running]:
-    """`reprise serve`, ready."""
+    """`reprise serve` of the working tree at `root`, ready."""
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     file = directory / "config.yaml"
@@ -55,6 +59,6 @@ def reprise(
     command = [sys.executable, "-m", "proxy", "serve", "--config", str(file)]
     for name in OVERRIDES:
         os.environ.pop(name, None)  # they would win over the file
-    environ = {"PORT": str(port), "PYTHONPATH": str(ROOT)}
+    environ = {"PORT": str(port), "PYTHONPATH": str(root)}
     with program(command, port, directory, ready=ready, environ=environ) as running:
         yield running

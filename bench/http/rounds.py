@@ -98,6 +98,7 @@ class Bench:
         rounds: Of each target.
         warm_s: Seconds of load before the first round.
         all_forms: Measure each program in every form; else in its plainest alone.
+        threads: Of wrk, where there are as many connections.
     """
 
     origin: Running
@@ -107,6 +108,7 @@ class Bench:
     rounds: int
     warm_s: float = 1.0
     all_forms: bool = True
+    threads: int = 1
     say: Callable[[str], None] = print
 
     @property
@@ -171,7 +173,8 @@ def _round(
 ) -> tuple[dict[str, float], str]:
     pids = family(target.running.pid)
     before, asked_before = cpu_s(pids), nginx.count(bench.origin)
-    seen = load(target.url, script, connections=connections, seconds=seconds)
+    threads = min(bench.threads, connections)
+    seen = load(target.url, script, connections=connections, seconds=seconds, threads=threads)
     spent = cpu_s(pids) - before
     at_origin = nginx.count(bench.origin) - asked_before - 1
     values = {
@@ -182,10 +185,10 @@ def _round(
         "memory_mib": memory_mib(pids),
         "start_s": target.running.ready_s,
     }
-    return values, _trouble(seen, at_origin, expected)
+    return values, trouble(seen, at_origin, expected)
 
 
-def _trouble(seen: Load, at_origin: int, expected: Expected) -> str:
+def trouble(seen: Load, at_origin: int, expected: Expected) -> str:
     """Why a round is not what its row says."""
     if not seen.answers:
         return "no answer"

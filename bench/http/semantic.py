@@ -71,7 +71,7 @@ def measure(bench: Bench) -> list[Row]:
         for number, (one, over) in enumerate(made.items()):
             directory = bench.directory / f"semantic{number}"
             target = Target(one, stack.enter_context(reprise(bench.api, directory, *over)))
-            _store(target, pairs)
+            store(target, pairs)
             targets.append(target)
         others = stack.enter_context(_peers(bench, pairs))
         return _rounds(bench, [*targets, *others], pairs[1:])
@@ -87,14 +87,15 @@ def _peers(bench: Bench, pairs: Sequence[tuple[str, str]]) -> Iterator[list[Targ
     try:
         with peers.cachellm(bench, home, caches=True) as made:
             target = replace(made, name=f"{CACHELLM}, words hashed for a vector")
-            _store(target, pairs)
+            store(target, pairs)
             yield [target]
     except (NotStartedError, OSError) as error:
         bench.say(f"{CACHELLM} does not start: {error}")
         yield []
 
 
-def _store(target: Target, pairs: Sequence[tuple[str, str]]) -> None:
+def store(target: Target, pairs: Sequence[tuple[str, str]]) -> None:
+    """Ask all, and wait until rewordings find them."""
     bodies = (traffic.question(ASKED.format(*pair)) for pair in pairs)
     one_by_one(target.url, target.sent, bodies)
     first = traffic.question(REWORDED.format(*pairs[0]))

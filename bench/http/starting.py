@@ -42,7 +42,7 @@ def measure(bench: Bench) -> list[Row]:
 def _started(bench: Bench, folder: str, over: Mapping[str, object]) -> dict[str, float]:
     began = time.perf_counter()
     with reprise(bench.api, bench.directory / folder, over) as running:
-        while not _is_well(f"{running.url}/readyz"):
+        while not is_well(f"{running.url}/readyz"):
             time.sleep(0.002)
         return {
             "start_s": running.ready_s,
@@ -51,7 +51,8 @@ def _started(bench: Bench, folder: str, over: Mapping[str, object]) -> dict[str,
         }
 
 
-def _is_well(url: str) -> bool:
+def is_well(url: str) -> bool:
+    """Whether every part is, models and all."""
     if not answers(url):
         return False
     with urllib.request.urlopen(url, timeout=5) as got:  # noqa: S310 - our own address
