@@ -14,6 +14,7 @@ from rich.console import Console
 from bench.http import (
     bars,
     crowd,
+    entries,
     hits,
     misses,
     nginx,
@@ -42,6 +43,7 @@ WHOLE: dict[str, Scenario] = {
     "starting": starting.measure,
     "workers": scaling.workers,
     "growth": scaling.growth,
+    "entries": entries.measure,
 }
 
 QUICK: dict[str, Scenario] = {

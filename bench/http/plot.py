@@ -1,6 +1,7 @@
 """Pictures of a run, for the documentation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -8,16 +9,16 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.http import hits, misses, scaling
+from bench.http import entries, hits, misses, scaling
 from bench.http.rounds import Row
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "reprise"  # the same run, the same file
-OURS, THEIRS = "#1f6f50", "#9aa5b1"
+OURS, THEIRS, ACCENT = "#1f6f50", "#9aa5b1", "#c0792a"
 
 
 def drawn(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """`bench-hits.svg`, `bench-misses.svg` and `bench-scaling.svg`, of what was measured."""
+    """`bench-hits.svg` and others for misses, scaling and entries, of what was measured."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for name, scenario in (("hits", hits.name(32)), ("misses", misses.name(32))):
@@ -26,6 +27,8 @@ def drawn(rows: Sequence[Row], folder: Path) -> list[Path]:
             made.append(_bars(own, scenario, folder / f"bench-{name}.svg"))
     if any(row.scenario == scaling.of_connections(1) for row in rows):
         made.append(_growth(rows, folder / "bench-scaling.svg"))
+    if any(row.scenario == entries.name(entries.COUNTS[0]) for row in rows):
+        made.append(_entries(rows, folder / "bench-entries.svg"))
     return made
 
 
@@ -45,33 +48,58 @@ def _bars(rows: Sequence[Row], scenario: str, file: Path) -> Path:
     return _saved(figure, file)
 
 
+@dataclass(frozen=True)
+class _Line:
+    """One measure of one target, over scenarios that grow."""
+
+    axis: Axes
+    of: Mapping[int, str]
+    measure: str
+
+    def of_target(self, rows: Sequence[Row], name: str, colour: str) -> None:
+        known = {row.scenario: row for row in rows if row.target == name and not row.trouble}
+        found = {at: known.get(scenario) for at, scenario in self.of.items()}
+        points = {at: row.median(self.measure) or 0.0 for at, row in found.items() if row}
+        self.axis.plot(list(points), list(points.values()), marker="o", label=name, color=colour)
+
+
 def _growth(rows: Sequence[Row], file: Path) -> Path:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
-    known = {(row.scenario, row.target): row for row in rows if not row.trouble}
-
-    def line(axis: Axes, name: str, of: dict[int, str], measure: str, colour: str) -> None:
-        found = {at: known.get((scenario, name)) for at, scenario in of.items()}
-        points = {at: row.median(measure) or 0.0 for at, row in found.items() if row}
-        axis.plot(list(points), list(points.values()), marker="o", label=name, color=colour)
-
     by_count = {count: scaling.of_connections(count) for count in scaling.CONNECTIONS}
     by_size = {size: scaling.of_size(size) for size in scaling.SIZES}
-    line(left, hits.REPRISE, by_count, "per_s", OURS)
-    line(left, hits.NGINX, by_count, "per_s", THEIRS)
-    line(right, hits.REPRISE, by_size, "cpu_us", OURS)
-    line(right, scaling.BARE, by_size, "cpu_us", THEIRS)
-    for axis, label, title in (
-        (left, "connections", "hits: requests a second"),
-        (right, "bytes of the request", "hits: CPU a request, microseconds"),
+    for line, name, colour in (
+        (_Line(left, by_count, "per_s"), hits.REPRISE, OURS),
+        (_Line(left, by_count, "per_s"), hits.NGINX, THEIRS),
+        (_Line(right, by_size, "cpu_us"), hits.REPRISE, OURS),
+        (_Line(right, by_size, "cpu_us"), scaling.BARE, THEIRS),
     ):
-        axis.set_xscale("log")
-        axis.set_xlabel(label, fontsize=8)
-        axis.set_title(title, fontsize=9)
-        axis.legend(fontsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
+        line.of_target(rows, name, colour)
+    _labelled(left, "connections", "hits: requests a second")
+    _labelled(right, "bytes of the request", "hits: CPU a request, microseconds")
     left.set_ylim(bottom=0)
     right.set_yscale("log")
     return _saved(figure, file)
+
+
+def _entries(rows: Sequence[Row], file: Path) -> Path:
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
+    by_count = {count: entries.name(count) for count in entries.COUNTS}
+    for tier, colour in zip(entries.TIERS, (OURS, THEIRS, ACCENT), strict=True):
+        _Line(left, by_count, "p50_us").of_target(rows, tier, colour)
+        _Line(right, by_count, "entry_b").of_target(rows, tier, colour)
+    _labelled(left, "entries", "a lookup, microseconds")
+    _labelled(right, "entries", "bytes an entry")
+    left.set_yscale("log")
+    right.set_ylim(bottom=0)
+    return _saved(figure, file)
+
+
+def _labelled(axis: Axes, label: str, title: str) -> None:
+    axis.set_xscale("log")
+    axis.set_xlabel(label, fontsize=8)
+    axis.set_title(title, fontsize=9)
+    axis.legend(fontsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
 
 
 def _saved(figure: Figure, file: Path) -> Path:

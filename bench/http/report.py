@@ -29,6 +29,7 @@ MEASURES = {
     "lag_p99_us": "probe p99 us",
     "idle_p99_us": "idle probe p99 us",
     "kb_a_stream": "KB/stream",
+    "entry_b": "bytes/entry",
     "seconds": "seconds",
 }
 """What a row may hold, as a table names it."""

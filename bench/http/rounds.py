@@ -185,10 +185,10 @@ def _round(
         "memory_mib": memory_mib(pids),
         "start_s": target.running.ready_s,
     }
-    return values, trouble(seen, at_origin, expected)
+    return values, _trouble(seen, at_origin, expected)
 
 
-def trouble(seen: Load, at_origin: int, expected: Expected) -> str:
+def _trouble(seen: Load, at_origin: int, expected: Expected) -> str:
     """Why a round is not what its row says."""
     if not seen.answers:
         return "no answer"

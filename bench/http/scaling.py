@@ -16,7 +16,7 @@ BARE = "bare aiohttp handler"
 
 
 def workers(bench: Bench) -> list[Row]:
-    """One and two."""
+    """One and two, asked by as many threads of wrk, for one is full with one worker."""
     with ExitStack() as stack:
         targets = []
         for count in (1, 2):
@@ -25,7 +25,9 @@ def workers(bench: Bench) -> list[Row]:
             running = stack.enter_context(reprise(bench.api, directory, EXACT, over))
             targets.append(Target(f"{REPRISE}, {count} of them", running))
         body = traffic.question()
-        return asked(bench, WORKERS, targets, body, connections=64, expected=Expected.HIT)
+        return asked(
+            replace(bench, threads=2), WORKERS, targets, body, connections=64, expected=Expected.HIT
+        )
 
 
 def of_connections(count: int) -> str:
