@@ -158,6 +158,10 @@ class Backlog:
         one = self._waiting.get(entry.id)
         return one is not None and one.entry is entry
 
+    def has(self, entry_id: str) -> bool:
+        """Whether an answer of this id waits."""
+        return entry_id in self._waiting
+
     async def give_way(self, entry: Entry) -> None:
         """This answer is about to be written: none of its id that is older may come after it."""
         known = self._waiting.get(entry.id)
@@ -330,7 +334,7 @@ class Drain:
 
 
 def _serves_for(found: Entry, entry: Entry) -> bool:
-    """Whether what the tier has is this answer, or one that is newer."""
+    """Whether what the tier has is this answer, be it with a vector since, or one that is newer."""
     if found.created_at == entry.created_at:
-        return found.embedder == entry.embedder
+        return entry.vector is None or found.embedder == entry.embedder
     return found.created_at > entry.created_at

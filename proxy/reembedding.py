@@ -20,9 +20,9 @@ from typing import Final
 
 from proxy.core.changes import Added
 from proxy.core.model import Lease
-from proxy.errors import TierError
-from proxy.ports import Embedder, Embedders, Leases, Observer, SharedTier
-from proxy.resilience import Stage
+from proxy.errors import BusyError, TierError
+from proxy.ports import Embedders, Leases, Observer, SharedTier
+from proxy.renewing import EmbedError, Renewer, Stored
 
 LOOK_S: Final = 15.0
 """Between two words on which embedder is in use."""
@@ -39,32 +39,15 @@ PAGE: Final = 100
 MOST_FOUND: Final = 100_000
 """Entries found before they are embedded; their questions are not kept. About 20 MB."""
 
-EMBED_S: Final = 30.0
-"""How long one vector may take."""
-
-PUBLISH_S: Final = 1.0
-"""Between two readings of the change log by this process's own index."""
-
-YIELD_S: Final = 0.01
-"""Between two looks at whether requests are being embedded."""
-
-MOST_YIELDS: Final = 100
-"""Then it goes on: a proxy that is always busy would never end."""
-
-LEAST_PER_S: Final = 0.1
-"""For the moment in which a reload switches it off."""
-
 MOST_FAULTS: Final = 3
 """Vectors in a row that could not be had: the embedder is away."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """An entry with another embedder's vector: the very answer it had then."""
+    """An entry with another embedder's vector; `is_again`: its vector could not be had before."""
 
-    id: str
-    scope: str
-    created_at: float
+    stored: Stored
     is_again: bool = False
 
 
@@ -73,11 +56,9 @@ class Reembedder:
 
     Args:
         shared: Has the entries.
-        embedders: Knows who else uses which embedder; takes the new vectors.
+        embedders: Knows who else uses which embedder.
         leases: Of all replicas.
-        embedder: Makes the vectors, and the stage by which requests use it.
-        per_s: How many a second, at most; with 0 it takes no part in any of this.
-        publish: Brings this process's index up to the change log.
+        renewer: Gives them vectors; with a rate of 0 this process takes no part in any of this.
         observer: Hears `reembedding_began`, `reembedded`, `reembedding_failed` and
             `reembedding_skipped`.
         look_s: Between two looks at whether there is something to do.
@@ -88,36 +69,29 @@ class Reembedder:
         shared: SharedTier,
         embedders: Embedders,
         leases: Leases,
-        embedder: tuple[Embedder, Stage],
+        renewer: Renewer,
         *,
-        per_s: Callable[[], float],
-        publish: Callable[[], Awaitable[None]],
         observer: Observer,
         look_s: float = LOOK_S,
     ) -> None:
         self._shared = shared
         self._embedders = embedders
         self._leases = leases
-        self._embedder, self._stage = embedder
-        self._per_s = per_s
-        self._publish = publish
+        self._renewer = renewer
         self._observer = observer
         self._look_s = look_s
         self._position: str | None = None
         self._has_read_all = False
         self._found: deque[_Found] = deque()
         self._is_at_work = False
-        self._done = 0
         self._under_way = 0
         self._faults = 0
-        self._next_at = 0.0
-        self._published_at = 0.0
         self._failing = ""
 
     def stats(self) -> Mapping[str, float]:
         """`done`: entries given a new vector; `left`: those known to lack one, while at work."""
         left = len(self._found) + self._under_way
-        return {"done": self._done} | ({"left": left} if self._is_at_work else {})
+        return {"done": self._renewer.done} | ({"left": left} if self._is_at_work else {})
 
     async def keep_up(self) -> None:
         """For ever. A fault is an event, and the next round goes on where this one ended."""
@@ -136,9 +110,9 @@ class Reembedder:
             await asyncio.sleep(self._look_s)
 
     async def _round(self) -> None:
-        if not self._per_s():
+        if not self._renewer.per_s:
             return
-        standing = await self._embedders.announce(self._embedder.id)
+        standing = await self._embedders.announce(self._renewer.embedder)
         if not standing.is_chosen or standing.has_all:
             return
         lease = await self._leases.take(LEASE, HOLD_S)
@@ -151,12 +125,12 @@ class Reembedder:
             if self._found or not self._has_read_all:
                 return
         if self._is_at_work:
-            await self._publish()
+            await self._renewer.publish()
             self._is_at_work = False
-            self._observer.event("reembedded", entries=self._done)
-        standing = await self._embedders.announce(self._embedder.id)
+            self._observer.event("reembedded", entries=self._renewer.done)
+        standing = await self._embedders.announce(self._renewer.embedder)
         if standing.is_chosen and standing.is_alone:
-            await self._embedders.announce(self._embedder.id, has_all=True)
+            await self._embedders.announce(self._renewer.embedder, has_all=True)
             self._has_read_all = False  # an import may have ended in this moment
             while not (self._found or self._has_read_all):
                 await self._read()
@@ -173,8 +147,8 @@ class Reembedder:
             if monotonic() < renew_at:
                 return True
             renew_at = monotonic() + HOLD_S / 4
-            standing = await self._embedders.announce(self._embedder.id)
-            may_go_on = standing.is_chosen and not standing.has_all and self._per_s() > 0
+            standing = await self._embedders.announce(self._renewer.embedder)
+            may_go_on = standing.is_chosen and not standing.has_all and self._renewer.per_s > 0
             return may_go_on and await self._leases.renew(lease, HOLD_S)
 
         try:
@@ -200,12 +174,12 @@ class Reembedder:
 
     async def _read(self) -> None:
         """One page more of the log."""
-        ours, began = self._embedder.id, monotonic()
+        ours, began = self._renewer.embedder, monotonic()
         changes = await self._shared.changes(self._position, PAGE)
         if changes.reset:
             self._found.clear()
         self._found += [
-            _Found(item.id, item.scope, item.created_at)
+            _Found(Stored(item.id, item.scope, item.created_at))
             for item in changes.items
             if isinstance(item, Added) and item.embedder != ours
         ]
@@ -214,41 +188,17 @@ class Reembedder:
         await asyncio.sleep(monotonic() - began)  # as long as it took: lookups come first
 
     async def _renew(self, found: _Found) -> None:
-        """Give one entry a vector of ours, if it is still that answer, and lacks one."""
-        await self._take_turn()
-        entry = await self._shared.get(found.scope, found.id)
-        if entry is None or entry.vector is None or entry.created_at != found.created_at:
-            return
-        if entry.embedder == self._embedder.id:
-            return
+        """Give one entry a vector of ours; one that could not be had is tried a second time."""
         try:
-            async with asyncio.timeout(EMBED_S):
-                vector = await self._embedder.embed(entry.question)
-        except (TierError, TimeoutError):
+            await self._renewer.renew(found.stored)
+        except (EmbedError, BusyError):
             self._faults += 1
             is_away = self._faults >= MOST_FAULTS
             if is_away or not found.is_again:
                 self._found.append(replace(found, is_again=True))
             else:
-                self._observer.event("reembedding_skipped", entry=found.id)
+                self._observer.event("reembedding_skipped", entry=found.stored.id)
             if is_away:
                 raise
-            return
-        self._faults = 0
-        if vector is None:  # too long for this embedder: its own question finds it, no other does
-            return
-        renewed = replace(entry, vector=vector, embedder=self._embedder.id)
-        if await self._embedders.replace(renewed):
-            self._done += 1
-        if monotonic() > self._published_at + PUBLISH_S:
-            self._published_at = monotonic()
-            await self._publish()
-
-    async def _take_turn(self) -> None:
-        """Wait for as long as the rate says, and while requests are being embedded."""
-        await asyncio.sleep(max(0.0, self._next_at - monotonic()))
-        self._next_at = monotonic() + 1 / max(self._per_s(), LEAST_PER_S)
-        for _ in range(MOST_YIELDS):
-            if not self._stage.is_busy:
-                break
-            await asyncio.sleep(YIELD_S)
+        else:
+            self._faults = 0

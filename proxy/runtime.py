@@ -12,7 +12,7 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TextIO
@@ -23,11 +23,11 @@ from proxy.errors import ConfigError, UnfitServerError
 from proxy.forgetting import Purged
 from proxy.parts import replaceable, rules, standing
 from proxy.parts.replaceable import Replaceable
-from proxy.parts.semantic import Meaning
 from proxy.parts.standing import Standing
 from proxy.reembedding import Reembedder
 from proxy.resilience import Deadline
 from proxy.scheduling import Scheduler
+from proxy.unembedded import Unembedded
 from proxy.upstream.origins import Origins
 from proxy.worker import Worker
 
@@ -161,8 +161,8 @@ async def open_live(
         stands.tasks.keep("drain", lambda: stands.drain.keep_draining(poll_s))
         if worker is None or worker.is_first:
             stands.tasks.keep("purges", _scheduler(live, stands).keep_time)
-            if stands.meaning is not None:
-                stands.tasks.keep("reembed", _reembedder(live, stands, stands.meaning).keep_up)
+        if stands.unembedded is not None:
+            _keep_embedded(stands, stands.unembedded)
         try:
             yield live
         finally:
@@ -197,19 +197,26 @@ def _scheduler(live: Live, stands: Standing) -> Scheduler:
     )
 
 
-def _reembedder(live: Live, stands: Standing, meaning: Meaning) -> Reembedder:
-    """Makes vectors anew after a change of embedder."""
-    reembedder = Reembedder(
-        stands.shared,
-        stands.sharing.embedders,
-        stands.sharing.leases,
-        (meaning.embedder, meaning.embed_stage),
-        per_s=lambda: live.current.config.cache.vector.reembed_per_s,
-        publish=stands.upkeep.catch_up,
-        observer=stands.observer,
-    )
-    stands.metrics.register_reembedding(reembedder.stats)
-    return reembedder
+def _keep_embedded(stands: Standing, unembedded: Unembedded) -> None:
+    """Have stored answers given the vectors that they lack."""
+    renewer, told = unembedded.renewer, [unembedded.stats]
+    stands.tasks.keep("embed", unembedded.keep_up)
+    if stands.worker is None or stands.worker.is_first:
+        reembedder = Reembedder(
+            stands.shared,
+            stands.sharing.embedders,
+            stands.sharing.leases,
+            renewer,
+            observer=stands.observer,
+        )
+        told.append(reembedder.stats)
+        stands.tasks.keep("reembed", reembedder.keep_up)
+
+    def stats() -> Mapping[str, float]:
+        left = [one["left"] for one in (stats() for stats in told) if "left" in one]
+        return {"done": renewer.done} | ({"left": sum(left)} if left else {})
+
+    stands.metrics.register_reembedding(stats)
 
 
 def _asks_alike(one: Config, other: Config) -> bool:

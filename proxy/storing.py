@@ -27,6 +27,9 @@ Texts = Callable[[], tuple[str, str]]
 Publish = Callable[[str], Awaitable[None]]
 """Has the change log read up to a position, or to its end: see `SharedTier.put`."""
 
+Owe = Callable[[Entry], None]
+"""Is told of an entry that is to have a vector, and is stored without one for now."""
+
 IsVoid = Callable[[], bool]
 """Whether an invalidation has overtaken the call that brought an answer."""
 
@@ -82,7 +85,8 @@ class Store:
     Args:
         session: The session tier.
         shared: The shared tier and its stage.
-        embedder: The embedder and its stage; None when there is no semantic cache.
+        embedder: The embedder, its stage, and who is told of entries whose vector could not be had;
+            None when there is no semantic cache.
         rules: How long an entry is fresh, and kept; its tags.
         publish: Brings the derived tiers up to a position of the shared tier's change log.
         count: Counts tokens where the origin did not.
@@ -94,7 +98,7 @@ class Store:
         self,
         session: SessionTier,
         shared: tuple[SharedTier, Stage],
-        embedder: tuple[Embedder, Stage] | None,
+        embedder: tuple[Embedder, Stage, Owe] | None,
         *,
         rules: Rules,
         clock: Clock,
@@ -225,9 +229,14 @@ class Store:
     async def _embedded(self, entry: Entry, vector: Vector | None, deadline: Deadline) -> Entry:
         if self._embedder is None:
             return entry
-        embedder, stage = self._embedder
+        embedder, stage, owe = self._embedder
         if vector is None:
-            vector = await stage.ask(lambda: embedder.embed(entry.question), deadline)
+            # In a tuple: a question that has no vector, being too long, is no fault.
+            told = await stage.ask(lambda: _alone(embedder.embed(entry.question)), deadline)
+            if told is None:
+                owe(entry)
+                return entry
+            (vector,) = told
         return entry if vector is None else replace(entry, vector=vector, embedder=embedder.id)
 
     async def _write(
@@ -275,3 +284,7 @@ class Store:
     async def settled(self, scope: str, deadline: Deadline) -> None:
         """Read your own writes: wait for answers of this scope that are just being written."""
         await self._writing.settled(scope, deadline)
+
+
+async def _alone(vector: Awaitable[Vector | None]) -> tuple[Vector | None]:
+    return (await vector,)

@@ -17,6 +17,7 @@ from proxy.core.model import Entry, Vector
 from proxy.core.reembedding import Standing
 from proxy.errors import TierError
 from proxy.reembedding import MOST_FAULTS, PAGE, Reembedder
+from proxy.renewing import Renewer
 from proxy.resilience import Deadline, Stage, Tasks
 from proxy.tiers.sqlite import SqliteTier
 from proxy.tiers.sqliteembedders import SqliteEmbedders
@@ -65,13 +66,14 @@ class World:
 
     def reembedder(self, embedder: HashEmbedder) -> Reembedder:
         stage = Stage("embedder", embedder.start, tasks=self._tasks, observer=self.heard)
+        renewer = Renewer(
+            self.tier, self.embedders, (embedder, stage), per_s=self.per_s, publish=self._publish
+        )
         return Reembedder(
             self.tier,
             self.embedders,
             SqliteLeases(self.tier, clock=self.clock),
-            (embedder, stage),
-            per_s=lambda: self.per_s,
-            publish=self._publish,
+            renewer,
             observer=self.heard,
             look_s=0.001,
         )
@@ -300,7 +302,9 @@ async def test_requests_come_first(world: World) -> None:
     async def answer() -> bool:
         return await asked.wait()
 
-    request = asyncio.get_running_loop().create_task(reembedder._stage.ask(answer, Deadline(20)))
+    request = asyncio.get_running_loop().create_task(
+        reembedder._renewer.stage.ask(answer, Deadline(20))
+    )
     await asyncio.sleep(0)
     async with running(reembedder):
         await until(lambda: "left" in reembedder.stats())

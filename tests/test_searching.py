@@ -10,7 +10,7 @@ import pytest
 from proxy.core.freshness import Lifetimes, Rules
 from proxy.core.judgement.base import read
 from proxy.core.lookup import Hit, Miss
-from proxy.core.model import Answer, CacheRequest, Outcome, Result, Tier, Usage
+from proxy.core.model import Answer, CacheRequest, Entry, Outcome, Result, Tier, Usage
 from proxy.exchange import Exchange
 from proxy.parts.semantic import judge_of
 from proxy.resilience import Stage, Tasks
@@ -43,6 +43,7 @@ class Parts:
         clock = FakeClock()
         self.heard = heard
         self.verifier = FixedVerifier()
+        self.owed: list[Entry] = []
         self.shared = SqliteTier(folder / "x.db", clock=clock, on_event=heard.event)
         embedder = self.embedder = HashEmbedder()
         self.index = FaissTier(
@@ -71,7 +72,7 @@ class Parts:
         self.store = Store(
             session,
             shared,
-            (embedder, embed_stage),
+            (embedder, embed_stage, self.owed.append),
             rules=Rules(Lifetimes(default_s=100, max_s=1000, stale_s=50)),
             clock=clock,
             publish=self.upkeep.catch_up,

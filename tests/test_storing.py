@@ -35,6 +35,7 @@ class Parts:
         self.session = MemoryTier(clock=self.clock, max_entries=9, max_bytes=1 << 20, ttl_s=60)
         self.shared = SqliteTier(path, clock=self.clock, on_event=heard.event)
         self.embedder = HashEmbedder()
+        self.owed: list[Entry] = []
         self.published = 0
         self.counted: list[tuple[str, str]] = []
         self.hold = asyncio.Event()
@@ -45,7 +46,7 @@ class Parts:
         self.store = Store(
             self.session,
             (self.shared, self.shared_stage),
-            (self.embedder, embed_stage),
+            (self.embedder, embed_stage, self.owed.append),
             rules=Rules(Lifetimes(default_s=100, max_s=1000, stale_s=50)),
             clock=self.clock,
             publish=self._publish,
@@ -153,13 +154,30 @@ async def test_a_private_answer_stays_here(parts: Parts) -> None:
 
 
 async def test_an_embedder_that_fails(parts: Parts) -> None:
-    """The answer is stored all the same, for its own question."""
+    """The answer is stored all the same, for its own question, and is owed a vector."""
     parts.embedder.fails = True
     entry = await parts.put()
     found = await parts.shared.get(entry.scope, entry.id)
 
     assert found is not None
     assert found.vector is None
+    assert parts.owed == [entry]
+
+
+async def test_a_question_that_no_embedder_takes(parts: Parts) -> None:
+    """It is too long to have a vector: nothing is owed."""
+
+    async def embed(text: str) -> None:
+        parts.embedder.texts.append(text)
+
+    parts.embedder.embed = embed  # type: ignore[method-assign]
+    entry = await parts.put()
+    found = await parts.shared.get(entry.scope, entry.id)
+
+    assert found is not None
+    assert found.vector is None
+    assert parts.embedder.texts == [entry.question]
+    assert parts.owed == []
 
 
 async def test_a_shared_tier_that_fails(tmp_path: Path) -> None:

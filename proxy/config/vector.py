@@ -127,8 +127,9 @@ class VectorTier(Section):
     """
 
     reembed_per_s: float = Field(default=20, ge=0, le=100_000)
-    """After a change of embedder: stored questions embedded anew in a second, at most, until every
-    entry has a vector of the new one; 0 leaves them without, to be found by their repeats alone.
+    """Stored questions embedded in the background in a second, at most: all of them after a change
+    of embedder, and those that it could not embed in time; 0 leaves them without a vector of the
+    embedder, to be found by their repeats alone.
     """
 
     snapshot: AtStart[Path] = Path("data/index.snapshot")

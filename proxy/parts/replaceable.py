@@ -96,7 +96,7 @@ def _store(config: Config, standing: Standing) -> Store:
     return Store(
         standing.session,
         (standing.shared, standing.shared_stage),
-        (meaning.embedder, meaning.embed_stage) if meaning else None,
+        (meaning.embedder, meaning.embed_stage, standing.owe) if meaning else None,
         rules=rules.of_entries(config),
         clock=time.time,
         publish=standing.upkeep.catch_up,

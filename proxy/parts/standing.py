@@ -14,6 +14,7 @@ from typing import TextIO
 from proxy.announcing import Announcer
 from proxy.backlog import Backlog, Drain
 from proxy.config import Config, digest
+from proxy.core.model import Entry
 from proxy.core.quotas import Quotas, Slots
 from proxy.flights import Flights
 from proxy.forgetting import Forgetting
@@ -24,6 +25,7 @@ from proxy.parts.semantic import Meaning
 from proxy.parts.sharing import WRITE_S, Sharing
 from proxy.ports import Archive, Catalogue, Observer, SessionTier, SharedTier, Tracing, VectorTier
 from proxy.refreshing import Refreshes
+from proxy.renewing import Renewer
 from proxy.repeats import Repeats
 from proxy.resilience import Pace, Probe, Stage, Tasks
 from proxy.storing import Writing
@@ -35,6 +37,7 @@ from proxy.telemetry.spending import Spending
 from proxy.telemetry.tokens import TokenCounter
 from proxy.telemetry.watching import Watch
 from proxy.tiers.session import MemoryTier
+from proxy.unembedded import Unembedded
 from proxy.upkeep import Every, Upkeep
 from proxy.worker import Worker
 
@@ -61,6 +64,7 @@ class Standing:
         meaning: What answers reworded questions; None where only exact repeats are answered.
         sharing: What replicas share.
         watch: What operators look at; switched on where they have a token.
+        unembedded: Sees to answers without a vector; None where none has one.
         writing: The answers that are just being stored.
         forgetting: Forgets what is meant, everywhere.
         stages: Of every part that can fail.
@@ -94,6 +98,7 @@ class Standing:
     refreshes: Refreshes
     upkeep: Upkeep
     drain: Drain
+    unembedded: Unembedded | None
     writing: Writing
     forgetting: Forgetting
     announcer: Announcer
@@ -126,6 +131,11 @@ class Standing:
         """Answers that the shared tier could not take."""
         return self.sharing.backlog
 
+    def owe(self, entry: Entry) -> None:
+        """An answer is about to be stored without the vector that it should have."""
+        if self.unembedded is not None:
+            self.unembedded.add(entry)
+
 
 def build(config: Config, log: TextIO, worker: Worker | None) -> Standing:
     """All of it, as configured.
@@ -157,6 +167,8 @@ def adapt(stands: Standing, config: Config) -> None:
     stands.experience.learning.adapt(experiences.terms(config))
     if stands.meaning is not None:
         stands.meaning.patience.seconds = semantic.patience_s(config)
+    if stands.unembedded is not None:
+        stands.unembedded.renewer.per_s = cache.vector.reembed_per_s
     if stands.meaning is not None and stands.meaning.second is not None:
         stands.meaning.second.calls.wait_s = semantic.wait_s(config)
     for stage in stands.stages:
@@ -224,6 +236,7 @@ class _Builder:
             refreshes=Refreshes(self.tasks, self.observer),
             upkeep=upkeep,
             drain=self._drain(shared, upkeep),
+            unembedded=self._unembedded(shared, meaning, upkeep) if meaning else None,
             writing=writing,
             forgetting=Forgetting(
                 shared.tier,
@@ -265,6 +278,16 @@ class _Builder:
             observer=self.observer,
             write_s=WRITE_S,
         )
+
+    def _unembedded(self, shared: Sharing, meaning: Meaning, upkeep: Upkeep) -> Unembedded:
+        renewer = Renewer(
+            shared.tier,
+            shared.embedders,
+            (meaning.embedder, meaning.embed_stage),
+            per_s=self.config.cache.vector.reembed_per_s,
+            publish=upkeep.catch_up,
+        )
+        return Unembedded(renewer, is_held=shared.backlog.has, observer=self.observer)
 
     def _upkeep(
         self, session: SessionTier, shared: Sharing, meaning: Meaning | None, flights: Flights

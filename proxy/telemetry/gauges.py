@@ -66,7 +66,7 @@ class Gauges(Collector):
         self._replicas = readings
 
     def set_reembedding(self, readings: Readings) -> None:
-        """Entries whose vectors are made anew: `done`, and `left` while it is under way."""
+        """Entries whose vectors are made in the background: `done`, and `left` while it goes on."""
         self._reembedding = readings
 
     def describe(self) -> list[Metric]:
@@ -97,7 +97,7 @@ class Gauges(Collector):
         values = read(self._reembedding)
         yield GaugeMetricFamily(
             "reprise_reembedding_left",
-            "Entries that this process is about to give a new vector.",
+            "Entries that this process is about to give a vector.",
             values.get("left"),
         )
         yield CounterMetricFamily(

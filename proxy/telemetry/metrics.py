@@ -196,7 +196,7 @@ class Metrics:
         self._gauges.set_replicas(readings)
 
     def register_reembedding(self, readings: Readings) -> None:
-        """Show at every scrape how far a change of embedder is: `Reembedder.stats`."""
+        """Show at every scrape which entries are yet to be given a vector: `left`, `done`."""
         self._gauges.set_reembedding(readings)
 
     def register_redis(self, readings: Readings) -> RedisSeries:

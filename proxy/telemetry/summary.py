@@ -74,7 +74,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Reembedding:
-    """A change of embedder under way: entries that lack a new vector, and that were given one."""
+    """Entries that lack a vector of the embedder in use, and that were given one."""
 
     left: int
     done: int
@@ -110,7 +110,7 @@ class Summary:
         cost: The same, net of what the cache itself spends.
         wrong_hits: By namespace, where hits are audited.
         entries: By tier, those of which a process knows the number.
-        reembedding: How far a change of embedder is; None where none is under way.
+        reembedding: How far entries are from having vectors of the embedder; None where they have.
         degraded: Parts of the cache that requests go past, each with the workers where it is so;
             "" is a process that is alone.
         workers: How many answered; None when there is one process.

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 QUESTIONS: Final = 100_000
 """Most questions that a process remembers of entries which are stored without."""
 
+LONGEST: Final = 4096
+"""Characters of a question that is remembered although its entry has no vector, or none yet."""
+
 SELECTOR: Final = "selector"
 """The place of what a change log tells of an invalidation."""
 
@@ -110,8 +113,8 @@ class _Asked:
         self._lock = Lock()
 
     def learn(self, entry: Entry) -> None:
-        """One more, if another question may find it: then an embedder has read it all."""
-        if not entry.question or entry.vector is None:
+        """One more, if another question may find it: an embedder has read it all, or yet may."""
+        if not entry.question or (entry.vector is None and len(entry.question) > LONGEST):
             return
         with self._lock:
             self._questions[entry.id] = entry.question

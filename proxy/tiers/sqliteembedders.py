@@ -20,8 +20,8 @@ EMBEDDER_SCHEMA: Final = (
     "CREATE TABLE embedders (row INTEGER PRIMARY KEY CHECK (row = 1), record BLOB NOT NULL)",
 )
 
-_REPLACE: Final = f"""UPDATE entries SET data = ?
-    WHERE id = ? AND created_at = ? AND indexed AND {CURRENT}"""  # noqa: S608 - made of constants
+_REPLACE: Final = f"""UPDATE entries SET data = ?, indexed = ?
+    WHERE id = ? AND created_at = ? AND {CURRENT}"""  # noqa: S608 - made of constants
 
 
 class EmbedderTable:
@@ -57,7 +57,8 @@ class EmbedderTable:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             sealed = self._salts.sealed(data, entry.id, entry.tenant)
-            replaced = self._db.execute(_REPLACE, (sealed, entry.id, entry.created_at))
+            row = sealed, entry.vector is not None, entry.id, entry.created_at
+            replaced = self._db.execute(_REPLACE, row)
             is_there = replaced.rowcount > 0
             if is_there:
                 self._db.execute("INSERT INTO log (id, added) VALUES (?, 1)", (entry.id,))

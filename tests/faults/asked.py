@@ -10,7 +10,7 @@ from tests.faults.place import Place
 BROKEN = frozenset({"stage_failed", "breaker_opened"})
 EXACT = frozenset({"session", "shared"})
 BY_ITSELF = "a probe finds it well"
-LATER = f"{BY_ITSELF}; what was stored meanwhile has no vector, and is found by its repeats alone"
+LATER = f"{BY_ITSELF}; what was stored meanwhile is given its vectors"
 
 
 def _models(change: Callable[[Models], None]) -> Step:

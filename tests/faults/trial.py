@@ -5,7 +5,6 @@ import logging
 import os
 import time
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -19,8 +18,6 @@ _log = logging.getLogger(__name__)
 
 MEANWHILE_S: Final = 0.6
 AFTERWARDS_S: Final = 0.2
-SOON_S: Final = 1.5
-"""In which a new answer is in every tier."""
 RECOVERED_S: Final = 2.0
 """From a fault's end until every tier answers again."""
 BOUND_S: Final = DEADLINE_S + 1.5
@@ -33,7 +30,7 @@ DEFECTS: Final = frozenset({"request_crashed", "task_failed", "log"})
 async def tried(place: Place, fault: Fault) -> None:
     """Make the fault, end it, and demand what it promises, and what all promise."""
     traffic = place.traffic
-    await until_async(lambda: _is_warm(place), "answers in all tiers")
+    await _warmed(place)
     await traffic.settle()
     program, counted = place.program, await place.counted()
     await fault.begin(place)
@@ -44,7 +41,7 @@ async def tried(place: Place, fault: Fault) -> None:
         await until_async(lambda: _is_told(place, fault, counted), "word of it")
     finally:
         await fault.end(place)
-    await _recovered(place, fault)
+    await _recovered(place, fault, () if fault.loses or fault.breaks else _stored(meanwhile))
     afterwards = await traffic.flow(AFTERWARDS_S)
 
     _demand_none(_wrong([*meanwhile, *afterwards], breaks=fault.breaks))
@@ -59,10 +56,16 @@ def _demand_none(found: Collection[object]) -> None:
     assert not found, found
 
 
-async def _is_warm(place: Place) -> bool:
-    """Whether every tier has answers to new questions; a part that was late leaves one out."""
+async def _warmed(place: Place) -> None:
+    """Every tier has answers to new questions."""
     await place.traffic.warm()
-    return await _is_in_all_tiers(place, place.traffic.known[0])
+    await _in_all_tiers(place, place.traffic.known[0])
+
+
+def _stored(seen: Iterable[Seen]) -> list[str]:
+    """A question that was answered by the origin, and so is to be in every tier."""
+    asked = [one.ask for one in seen if one.tier is None and one.is_right]
+    return [ask.question for ask in asked if ask.key == TENANTS[0]][:1]
 
 
 async def _is_told(place: Place, fault: Fault, before: Mapping[str, float]) -> bool:
@@ -74,22 +77,21 @@ async def _is_told(place: Place, fault: Fault, before: Mapping[str, float]) -> b
     return fault.part is None or parts.get(fault.part, "ok") != "ok"
 
 
-async def _recovered(place: Place, fault: Fault) -> None:
-    """Every part is well and every tier answers again, in time."""
+async def _recovered(place: Place, fault: Fault, stored: Collection[str] = ()) -> None:
+    """Every part is well and every tier answers again, in time, what was stored meanwhile too."""
     began = time.monotonic()
     traffic = place.traffic
-    meanwhile = traffic.fresh()
+    meanwhile, afterwards = traffic.fresh(), traffic.fresh()
     await until_async(lambda: _is_answered(place, meanwhile), "an answer")
 
     async def is_ready() -> bool:
         return bool((await place.says())["status"] == "ready")
 
     await until_async(is_ready, "all parts' being well")
-    await until_async(lambda: _hits(place, meanwhile, "shared"), "what was answered meanwhile")
-    await until_async(lambda: _is_found_anew(place), "a new answer in all tiers")
-    if not fault.loses:
-        for tier in ("shared", "vector"):
-            await until_async(partial(_hits, place, traffic.known[0], tier), tier)
+    for question in (meanwhile, *stored, *(() if fault.loses else traffic.known[:1])):
+        await _in_all_tiers(place, question)
+    await until_async(lambda: _is_answered(place, afterwards), "an answer")
+    await _in_all_tiers(place, afterwards)
     seconds = time.monotonic() - began
     _log.info("%s: all well again after %.2f s", fault.name, seconds)
     assert seconds < _at_most(RECOVERED_S), f"all well again after {seconds:.2f} s"
@@ -104,19 +106,10 @@ async def _is_answered(place: Place, question: str) -> bool:
     return (await place.traffic.ask(Ask(TENANTS[0], question))).is_right
 
 
-async def _is_found_anew(place: Place) -> bool:
-    """Whether an answer to a new question comes into every tier, as no part is late for it."""
-    question = place.traffic.fresh()
-    return await _is_answered(place, question) and await _is_in_all_tiers(place, question)
-
-
-async def _is_in_all_tiers(place: Place, question: str) -> bool:
-    """Whether a new answer is where it belongs, soon."""
-    with suppress(AssertionError):
-        for tier in ("shared", "vector"):
-            await until_async(partial(_hits, place, question, tier), patience_s=SOON_S)
-        return True
-    return False
+async def _in_all_tiers(place: Place, question: str) -> None:
+    """An answer comes to where it belongs, whatever was late or away when it was stored."""
+    for tier in ("shared", "vector"):
+        await until_async(partial(_hits, place, question, tier), f"{question!r} in {tier}")
 
 
 async def _hits(place: Place, question: str, tier: str) -> bool:
@@ -160,7 +153,7 @@ def _is_whole(entry: Json) -> bool:
 async def tried_origin(place: Place, fault: OriginFault) -> None:
     """Misses get what the origin says, hits go on, and nothing bad is kept."""
     traffic = place.traffic
-    await until_async(lambda: _is_warm(place), "answers in all tiers")
+    await _warmed(place)
     await fault.begin(place)
     try:
         meanwhile = await traffic.flow(MEANWHILE_S)

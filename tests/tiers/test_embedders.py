@@ -99,6 +99,26 @@ async def test_an_entry_gets_another_vector(opened: Opened, clock: FakeClock) ->
     assert fold.removed == []
 
 
+async def test_an_entry_without_a_vector_gets_one(opened: Opened, clock: FakeClock) -> None:
+    """It was in no index; from then on every reader of the log has it."""
+    tier, embedders = opened
+    made = entry("q", clock, seed=None)
+    await tier.put(made)
+    fold = Fold(tier)
+    await fold.catch_up()
+    assert made.id not in fold.held
+
+    assert await embedders.replace(replace(made, vector=unit(2), embedder="late"))
+    await fold.catch_up()
+    anew = Fold(tier)
+    await anew.catch_up()
+    for told in (fold, anew):
+        assert (told.held[made.id].embedder, told.held[made.id].created_at) == (
+            "late",
+            made.created_at,
+        )
+
+
 async def test_what_is_gone_does_not_come_back(opened: Opened, clock: FakeClock) -> None:
     """Removed, or purged with its namespace, between the reading and the writing."""
     tier, embedders = opened

@@ -28,11 +28,13 @@ def test_the_bytes_have_no_question(codec: EntryCodec, clock: FakeClock) -> None
     assert stranger.decode(made.id, data).vector is not None
 
 
-def test_what_has_no_vector_is_not_remembered(codec: EntryCodec, clock: FakeClock) -> None:
-    """Nobody compares it, and it may be of any length."""
-    made = entry("a very long question", clock, seed=None)
+def test_what_has_no_vector_yet_is_remembered(codec: EntryCodec, clock: FakeClock) -> None:
+    """It may get one; but not a question of any length, which no embedder would read."""
+    made = entry("a question", clock, seed=None)
+    long = entry("x" * (entrycodec.LONGEST + 1), clock, seed=None)
 
-    assert codec.decode(made.id, codec.encode(made)).question == ""
+    assert codec.decode(made.id, codec.encode(made)).question == "a question"
+    assert codec.decode(long.id, codec.encode(long)).question == ""
 
 
 def test_an_entry_from_before_keeps_its_question(codec: EntryCodec, clock: FakeClock) -> None:

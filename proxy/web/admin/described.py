@@ -155,7 +155,7 @@ def _stats() -> Json:
             },
             "backlog": closed(backlog, "What waits for the shared tier."),
             "reembedding": {
-                "description": "How far a change of embedder is; null: none is under way.",
+                "description": "Entries that are yet to be given a vector; null: none are.",
                 "oneOf": [closed({"left": COUNT, "done": COUNT}), {"type": "null"}],
             },
             "parts": {
