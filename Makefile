@@ -13,7 +13,7 @@ PEERS  := $(SUITES)/peers
 PROMTOOL ?= $(or $(shell command -v promtool),$(SUITES)/prometheus/usr/bin/promtool)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-clients test-conformance test-browser test-image test-real fuzz check check-alerts check-deploy release-check sbom docs fmt bench bench-quick bench-micro bench-profiles eval lock clean
+.PHONY: help setup run demo test test-clients test-examples test-conformance test-browser test-image test-real fuzz check check-alerts check-deploy release-check sbom docs fmt bench bench-quick bench-micro bench-profiles eval lock clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: $(READY) ## Run the tests
 test-clients: $(READY) $(OTHERS)/current/.ready $(OTHERS)/older/.ready $(OTHERS)/node/.ready ## Drive real clients, each by a miss and a hit (docs/clients.md)
 	@cp tests/clients/drivers/*.mjs $(OTHERS)/node/
 	$(BIN)/python -m tests.clients $(OTHERS) $(ARGS)
+
+test-examples: $(READY) $(OTHERS)/current/.ready $(OTHERS)/fastapi/.ready $(OTHERS)/node/.ready ## Run the examples that need packages of their own
+	$(BIN)/python -m tests.examples $(OTHERS)
 
 # Clients need other versions than the program: they get environments of their own. The one in
 # `current` brings Node.
