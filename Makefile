@@ -113,6 +113,12 @@ fmt: $(READY) ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+load: $(READY) ## Put the program under load for MINUTES (2), and hold it to its bars (docs/load.md)
+	$(BIN)/python -m tests.load --minutes $(or $(MINUTES),2) --out $(SUITES)/load $(ARGS)
+
+soak: $(READY) ## The same mixed load for MINUTES (30): nothing may grow
+	$(BIN)/python -m tests.load --soak --minutes $(or $(MINUTES),30) --out $(SUITES)/load $(ARGS)
+
 bench: $(READY) $(TOOLS)/.ready $(PEERS)/.ready ## Measure the proxy beside nginx and its peers, in a quarter of an hour (docs/benchmarks.md)
 	$(MEASURED) $(BIN)/python -m bench.http --peers $(PEERS) $(ARGS)
 
