@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from proxy import listening
 from proxy.errors import ConfigError
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from proxy.config.loading import Source
 
 LISTENS = "listens"
+
+FULL_COLLECTION: Final = 100
+"""Collections of the middle generation before one of all that is held. With Python's own 10, what
+1,000 streams have just made is looked through six times while they begin, for 0.2 s at last."""
 
 EXIT_FAILED = 1
 EXIT_MISUSED = 2
@@ -122,11 +126,14 @@ async def _serve(
 
 
 def _settle() -> None:
-    """Have the garbage collector look at nothing that has been made so far.
+    """Have the garbage collector look at nothing that has been made so far, and seldom at the rest.
 
-    To look through all modules takes it 0.1 s, in which nobody is answered.
+    To look through all modules takes it 0.1 s, in which nobody is answered; through 5,000
+    connections and 1,000 streams 0.2 s.
     """
     gc.freeze()
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, FULL_COLLECTION)
     gc.enable()
 
 
