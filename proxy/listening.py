@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -57,6 +58,22 @@ def can_meet(directory: Path) -> None:
     with socket.socket(socket.AF_UNIX) as probe:
         probe.bind(str(place))
     place.unlink()
+
+
+def descriptors() -> int | None:
+    """Let this process have as many open as it may; how many that are, or None: no limit is known.
+
+    A shell's limit is often 1,024, for programs that use select(2), which this one does not.
+    """
+    if sys.platform == "win32":
+        return None
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS allows less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def close(sockets: list[socket.socket]) -> None:

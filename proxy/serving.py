@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 LISTENS = "listens"
 
+SPARE: Final = 200
+"""Descriptors that a process has beside its callers' connections, calls to origins not counted."""
+
 FULL_COLLECTION: Final = 100
 """Collections of the middle generation before one of all that is held. With Python's own 10, what
 1,000 streams have just made is looked through six times while they begin, for 0.2 s at last."""
@@ -106,7 +109,7 @@ async def _serve(
     from proxy.web.server import listen  # noqa: PLC0415 - slow to import
 
     stop, reload = _stop_signals(worker), _reload_signals()
-    server = config.server
+    server, descriptors = config.server, listening.descriptors()
     sockets = listening.bound(server.host, server.port, shared=worker is not None)
     async with open_live(config, worker=worker) as live:
         reloader = Reloader(live, source.read, clock=time.time, file=source.file, told=tell)
@@ -117,6 +120,8 @@ async def _serve(
                 runtime.observer.event("listening", url=url)
             elif worker.restarts:
                 runtime.observer.event("worker_restarted", restarts=worker.restarts)
+            if descriptors is not None and descriptors < server.connections.most + SPARE:
+                runtime.observer.event("few_descriptors", descriptors=descriptors)
             _settle()
             if tell is not None:
                 tell(LISTENS)

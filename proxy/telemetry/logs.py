@@ -55,6 +55,7 @@ EVENT_LEVELS = {
     "admin_refused": logging.WARNING,
     "certificate_refused": logging.WARNING,
     "config_reload_failed": logging.WARNING,
+    "few_descriptors": logging.WARNING,
     "worker_died": logging.WARNING,
     "worker_not_started": logging.WARNING,
     "worker_killed": logging.WARNING,
