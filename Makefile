@@ -92,10 +92,13 @@ release-check: $(READY) ## Build what is released, install it in an empty enviro
 sbom: $(READY) $(SUITES)/sbom/.ready ## List what the program is made of, as CycloneDX, in build/sbom.json
 	$(SUITES)/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o $(SUITES)/sbom.json deploy/requirements/run.txt
 
+audit: $(SUITES)/audit/.ready ## Look all dependencies up among known vulnerabilities, which pypi.org has
+	$(SUITES)/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r deploy/requirements/run.txt $(ARGS)
+
 docs: $(SUITES)/site/.ready ## Build the documentation as a site, in build/docs
 	NO_MKDOCS_2_WARNING=1 $(SUITES)/site/bin/mkdocs build --strict --quiet -f deploy/site/mkdocs.yml
 
-$(SUITES)/sbom/.ready $(SUITES)/site/.ready: $(SUITES)/%/.ready: deploy/requirements/%.txt
+$(SUITES)/audit/.ready $(SUITES)/sbom/.ready $(SUITES)/site/.ready: $(SUITES)/%/.ready: deploy/requirements/%.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
@@ -167,6 +170,9 @@ eval: $(READY) ## Measure right and wrong hits on the labelled sets in DATA
 lock: ## Write the locks anew (needs uv on the PATH)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o deploy/requirements/run.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -o deploy/requirements/dev.txt
+	echo cyclonedx-bom | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header - -o deploy/requirements/sbom.txt
+	echo pip-audit | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header - -o deploy/requirements/audit.txt
+	echo mkdocs-material | uv pip compile -q --universal --python-version 3.11.5 --generate-hashes --no-header - -o deploy/requirements/site.txt
 
 clean: ## Remove the environment, caches and local data
 	rm -rf $(VENV) $(OTHERS) $(SUITES) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks data
