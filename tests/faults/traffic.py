@@ -149,7 +149,7 @@ class Traffic:
                     body += piece
         except (aiohttp.ClientError, OSError):
             broken = True
-        text = "" if broken or status != 200 else _text(body, stream=ask.stream)
+        text = "" if broken or status != 200 else said(body, stream=ask.stream)
         return Seen(ask, status, tier, text, body, broken, time.monotonic() - began)
 
     async def warm(self) -> None:
@@ -197,7 +197,7 @@ class Traffic:
                 return Ask(key, self.fresh() if number % 4 < 2 else random.choice(asked))
 
 
-def _text(body: bytes, *, stream: bool) -> str:
+def said(body: bytes, *, stream: bool) -> str:
     """What an answer says; "" where it is not whole."""
     try:
         if not stream:
