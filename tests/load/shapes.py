@@ -40,7 +40,8 @@ class Plan:
 
 
 def mixed(number: int) -> Ask:
-    """Of ten requests four repeats, two in another session, a rewording, and three new questions.
+    """Of ten requests four repeats, two in another session, a rewording, and three new questions,
+    one of them of a caller whom nobody has seen.
 
     Half of all are streams; one in two hundred is a stream that takes some seconds.
     """
@@ -58,7 +59,8 @@ def mixed(number: int) -> Ask:
             return Ask(key, known, stream=stream, session=f"session-{number}")
         case 6:
             return Ask(key, reworded(known, 1 + number % 4095), stream=stream)
-        case _:
+        case kind:
+            key = key if kind < 9 else f"sk-{number}"
             return Ask(key, f"How do I clean thing number {number}?", stream=stream)
 
 
