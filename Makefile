@@ -92,6 +92,7 @@ release-check: $(READY) ## Build what is released, install it in an empty enviro
 sbom: $(READY) $(SUITES)/sbom/.ready ## List what the program is made of, as CycloneDX, in build/sbom.json
 	$(SUITES)/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o $(SUITES)/sbom.json deploy/requirements/run.txt
 
+.PHONY: audit
 audit: $(SUITES)/audit/.ready ## Look all dependencies up among known vulnerabilities, which pypi.org has
 	$(SUITES)/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r deploy/requirements/run.txt $(ARGS)
 
@@ -116,6 +117,7 @@ fmt: $(READY) ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: load soak
 load: $(READY) ## Put the program under load for MINUTES (2), and hold it to its bars (docs/load.md)
 	$(BIN)/python -m tests.load --minutes $(or $(MINUTES),2) --out $(SUITES)/load $(ARGS)
 
