@@ -45,7 +45,8 @@ def loads(payload: bytes, *, lenient: bool = False) -> Any:  # noqa: ANN401 - JS
             if not lenient:
                 raise
     try:
-        value = json.loads(payload, parse_constant=_refuse)
+        # Decoded here: json would also take UTF-16, and surrogates that are written as UTF-8.
+        value = json.loads(payload.decode("utf-8-sig"), parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not lenient and b"\\u" in payload:
@@ -55,6 +56,48 @@ def loads(payload: bytes, *, lenient: bool = False) -> Any:  # noqa: ANN401 - JS
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+_NAME_ENDS = (b'":', b" :", b"\t:", b"\n:", b"\r:")
+"""What ends the name of an object's member; texts may hold it, too."""
+
+
+def repeats_a_name(payload: bytes, value: object) -> bool:
+    """Whether an object in it gives a name twice: parsers differ in which counts (RFC 8259, 4).
+
+    Args:
+        payload: JSON.
+        value: What `loads` made of it.
+    """
+    if sum(payload.count(end) for end in _NAME_ENDS) == _names(value):
+        return False
+    try:
+        json.loads(payload, object_pairs_hook=_distinct)
+    except (_RepeatedError, RecursionError):
+        return True
+    return False
+
+
+class _RepeatedError(Exception):
+    """A name is given twice."""
+
+
+def _distinct(members: list[tuple[str, Any]]) -> None:
+    if len(dict(members)) < len(members):
+        raise _RepeatedError
+
+
+def _names(value: object) -> int:
+    """How many members all its objects have."""
+    count, rest = 0, [value]
+    while rest:
+        inner = rest.pop()
+        if isinstance(inner, dict):
+            count += len(inner)
+            inner = list(inner.values())
+        if isinstance(inner, list):
+            rest.extend(one for one in inner if type(one) not in _LEAF)
+    return count
 
 
 def dumps(value: object) -> bytes:

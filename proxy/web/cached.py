@@ -1,13 +1,15 @@
 """The cached endpoints: body -> dialect -> directives -> `CacheRequest` -> the gateway -> reply."""
 
+import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from aiohttp import web
 
 from proxy.asking import Call
 from proxy.core import credentials, directives, status
-from proxy.core.canonical import dumps, loads
+from proxy.core.canonical import dumps, loads, repeats_a_name
 from proxy.core.dialects.base import Dialect
 from proxy.core.model import Outcome, Result
 from proxy.core.reading import Understood, understand
@@ -21,6 +23,9 @@ from proxy.upstream.client import end_to_end
 from proxy.web import bodies, callers, cors, endpoints, entrance, passthrough, reply
 from proxy.web.keys import REQUEST_ID, RUNTIME
 from proxy.web.protocol import LaneProtocol
+
+REPEATED: Final = "repeated name"
+"""Why a body is passed through that gives a name twice: the origin might read it otherwise."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,7 +65,12 @@ def _admitted(
     """The request, read; one that is refused is told of here: it gets no further."""
     runtime = request[RUNTIME]
     try:
-        found = _read(request, dialect, parsed(raw), to, exchange)
+        body = parsed(raw)
+        found = _read(request, dialect, body, to, exchange)
+        if found.bypass is None and repeats_a_name(raw, body):
+            found = replace(found, bypass=REPEATED)
+        if found.bypass is not None and entrance.must_be_asked_as_read(request):
+            refuse_unwritable(body)
         if found.bypass is not None and found.request.directives.only_if_cached:
             raise not_cached()
     except ApiError as problem:
@@ -80,6 +90,15 @@ def parsed(raw: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequestError("The body is not a JSON object.", code="invalid_json")
     return body
+
+
+def refuse_unwritable(body: dict[str, Any]) -> None:
+    """Raises BadRequestError for what can be read and not be written again."""
+    try:
+        json.dumps(body, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        message = "The body is nested too deeply, or holds a number beyond a double's range."
+        raise BadRequestError(message, code="invalid_json") from error
 
 
 def _read(

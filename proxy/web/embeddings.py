@@ -7,7 +7,7 @@ from aiohttp import web
 
 from proxy.core import directives, status
 from proxy.core.batch import Batch, understand_batch
-from proxy.core.canonical import dumps
+from proxy.core.canonical import dumps, repeats_a_name
 from proxy.core.dialects.embeddings import API
 from proxy.core.model import Outcome, Result
 from proxy.core.routing import Destination
@@ -46,7 +46,12 @@ async def handle(request: web.Request) -> web.StreamResponse:
 def _admitted(request: web.Request, raw: bytes, to: Destination, exchange: Exchange) -> Batch:
     """The request, read; one that is refused is told of here: it gets no further."""
     try:
-        batch = _read(request, cached.named(cached.parsed(raw), to), to, exchange)
+        body = cached.parsed(raw)
+        batch = _read(request, cached.named(body, to), to, exchange)
+        if batch.bypass is None and repeats_a_name(raw, body):
+            batch = replace(batch, bypass=cached.REPEATED)
+        if batch.bypass is not None and entrance.must_be_asked_as_read(request):
+            cached.refuse_unwritable(body)
         if batch.bypass is not None and batch.asked.only_if_cached:
             raise not_cached()
     except ApiError as problem:

@@ -1,3 +1,4 @@
+import json
 import math
 import tracemalloc
 import unicodedata
@@ -7,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.core.canonical import UncanonicalError, canonical, dumps, fingerprint, loads
+from proxy.core.canonical import (
+    UncanonicalError,
+    canonical,
+    dumps,
+    fingerprint,
+    loads,
+    repeats_a_name,
+)
 from tests.core.builders import json_values
 
 
@@ -91,6 +99,13 @@ def test_what_is_no_json_is_refused(text: bytes) -> None:
         loads(text)
 
 
+@pytest.mark.parametrize("text", [b'"\xed\xa0\xbd"', b'"\xff"', '{"a":1}'.encode("utf-16")])
+def test_what_is_no_utf_8_is_refused(text: bytes) -> None:
+    """Even where half a pair is let in: JSON that is sent is UTF-8 (RFC 8259, 8.1)."""
+    with pytest.raises(ValueError, match=r"."):
+        loads(text, lenient=True)
+
+
 def test_half_a_pair_can_be_let_in() -> None:
     """A client that cut a text inside an emoji still sent JSON."""
     assert loads(rb'["\ud83d", 1]', lenient=True) == ["\ud83d", 1]
@@ -157,3 +172,28 @@ def test_what_is_written_takes_the_memory_that_it_needs() -> None:
         tracemalloc.stop()
 
     assert taken < 2 * sum(map(len, kept))
+
+
+@pytest.mark.parametrize(
+    ("text", "repeats"),
+    [
+        ('{"a":1,"a":1}', True),
+        ('{"a" \n:1,"\\u0061"\t:2}', True),
+        ('[{"b":{"c":[{"d":1,"e":2,"d":3}]}}]', True),
+        ('{"a":"x","b":{"a":{"a":"\\"a\\":"}}}', False),
+        ('{"text":"he said : \\"a\\" : \\"a\\"","a" : 1}', False),
+        ('[{"a":1},{"a":2}]', False),
+        ('"a : \\"b\\":"', False),
+    ],
+)
+def test_a_name_given_twice_is_seen(text: str, repeats: bool) -> None:
+    """However it is written, and wherever; what a text holds is no name."""
+    assert repeats_a_name(text.encode(), loads(text.encode())) == repeats
+
+
+@given(json_values, st.booleans())
+def test_what_is_written_once_repeats_nothing(value: object, is_spaced: bool) -> None:
+    """Of any JSON that a program writes."""
+    text = json.dumps(value, separators=(" , ", " : ") if is_spaced else None)
+
+    assert not repeats_a_name(text.encode(), value)
