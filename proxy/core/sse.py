@@ -48,7 +48,7 @@ class Parser:
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
-        self._silent = b""  # blocks without data, before the event to come
+        self._silent = bytearray()  # blocks without data, before the event to come
         self._rest = bytearray()  # an unfinished block
         self._has_returns = False
         self._is_after_return = False
@@ -57,7 +57,7 @@ class Parser:
     @property
     def pending(self) -> bytes:
         """Bytes that belong to no event yet."""
-        return self._silent + bytes(self._rest)
+        return bytes(self._silent + self._rest)
 
     @property
     def pending_size(self) -> int:
@@ -142,8 +142,8 @@ class Parser:
             self._silent += block
             return None
         if self._silent:
-            event = Event(event.data, event.name, self._silent + block)
-            self._silent = b""
+            event = Event(event.data, event.name, bytes(self._silent) + block)
+            self._silent.clear()
         return event
 
     def _read(self, block: bytes) -> Event | None:
@@ -166,7 +166,7 @@ class Parser:
     def _let_go(self) -> None:
         """Forget the event under way. The colon makes a comment of the line that goes on."""
         ending = bytes(self._rest[-1:]) if self._rest.endswith((b"\r", b"\n")) else b""
-        self._silent, self._rest = b"", bytearray(b":" + ending)
+        self._silent, self._rest = bytearray(), bytearray(b":" + ending)
 
 
 def payloads(stream: bytes) -> list[bytes]:

@@ -134,9 +134,14 @@ def read(
         file.seek(len(_PREFIX))
         head = _read_json(file)
         blocks_at = file.tell()
-    if (head["embedder"], head["dimension"]) != (embedder, dimension):
-        raise SnapshotError(f"of another embedder: {head['embedder']}, {head['dimension']}")
-    return head["position"], _blocks(path, ring, blocks_at, dimension)
+    match head:
+        case {"embedder": made_by, "dimension": length, "position": position}:
+            pass
+        case _:
+            raise SnapshotError("its head is no head")
+    if (made_by, length) != (embedder, dimension):
+        raise SnapshotError(f"of another embedder: {made_by}, {length}")
+    return position, _blocks(path, ring, blocks_at, dimension)
 
 
 @contextmanager
@@ -208,9 +213,13 @@ def _check(file: BinaryIO) -> None:
         raise SnapshotError("its checksum is wrong")
 
 
-def _read_json(file: BinaryIO) -> Any:  # noqa: ANN401 - JSON, whose shape the digest vouches for
-    (size,) = _LENGTH.unpack(file.read(_LENGTH.size))
-    return orjson.loads(file.read(size))
+def _read_json(file: BinaryIO) -> Any:  # noqa: ANN401 - JSON is anything
+    """Raises SnapshotError for what only somebody who makes digests, too, can have put there."""
+    try:
+        (size,) = _LENGTH.unpack(file.read(_LENGTH.size))
+        return orjson.loads(file.read(size))
+    except (ValueError, struct.error):
+        raise SnapshotError("it holds no JSON") from None
 
 
 def _blocks(path: Path, ring: "Keyring | None", at: int, dimension: int) -> Iterator[Block]:

@@ -99,6 +99,16 @@ def _records(data: bytes) -> None:
 
 
 def _snapshot(data: bytes) -> None:
+    _read_snapshot(data)
+
+
+def _vouched_snapshot(data: bytes) -> None:
+    """A file of somebody who can make digests, too."""
+    whole = b"RPIX\x02" + data + b"END."
+    _read_snapshot(whole + sha256(whole).digest())
+
+
+def _read_snapshot(data: bytes) -> None:
     FILE.write_bytes(data)
     try:
         snapshot.read(FILE, embedder="e", dimension=2)
@@ -130,5 +140,11 @@ TARGETS = (
     Target("lines", _lines, (), (b"\n", b"\r\n", b"0123456789abcdef", b" ")),
     Target("records", _records, (), (b'[["e",1,1,true]]', b'"q"', b'"u"', b'"v"', b'"pid"')),
     Target("snapshot", _snapshot, (snapshot.SnapshotError,), (b"RPIX\x02", b"END.", b'"embedder"')),
+    Target(
+        "snapshot.vouched",
+        _vouched_snapshot,
+        (snapshot.SnapshotError,),
+        (b"\x02\0\0\0{}", b'"embedder"', b'"dimension"', b'"position"'),
+    ),
     Target("snapshot.sealed", _sealed_snapshot, (codec.CodecError,), (b"RPSF\x01", b"\x02k1")),
 )
