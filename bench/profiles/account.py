@@ -85,11 +85,12 @@ def _module(frame: str) -> str:
     match = FRAME.match(frame)
     if match is None:
         return frame
+    if match["file"] == "<string>":
+        return "made by dataclasses"
     file = match["file"].removeprefix("<frozen ").removesuffix(">")
-    ours = file.startswith("proxy/")
-    return (
-        file if ours else file.partition("/")[0].removesuffix(".py").partition(".")[0].strip("<>")
-    )
+    if file.startswith("proxy/"):
+        return file
+    return file.partition("/")[0].removesuffix(".py").partition(".")[0]
 
 
 def _costs(stacks: Iterable[tuple[tuple[str, ...], float]]) -> Costs:
