@@ -49,6 +49,7 @@ REFUSALS = frozenset(
         "body_too_slow",
         "head_too_slow",
         "headers_too_large",
+        "origin_not_allowed",
         "reader_too_slow",
         "too_many_connections",
         "unreadable_request",

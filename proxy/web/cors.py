@@ -6,10 +6,14 @@ from typing import Final
 from aiohttp import web
 
 from proxy.config.listener import Cors
+from proxy.core import credentials
 from proxy.web.entrance import OWN
 from proxy.web.keys import RUNTIME
 
 METHODS: Final = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+KEY_IN_PROTOCOL: Final = "openai-insecure-api-key."
+"""How a browser, which can set no header of a WebSocket, sends a key."""
+
 REMEMBERED_S: Final = 600
 """How long a browser need not ask again."""
 
@@ -22,6 +26,22 @@ def allowed(request: web.Request) -> str | None:
     if "*" in cors.origins:
         return "*"
     return origin if origin in cors.origins else None
+
+
+def may_open_socket(request: web.Request) -> bool:
+    """Whether a WebSocket is one of a page that may have it, or of no page.
+
+    Browsers keep no page from opening and reading one (RFC 6455, 10.2). A page that is not named
+    has to bring a key itself: else a proxy with a key of its own would lend it to any page.
+    """
+    origin = request.headers.get("origin")
+    if origin is None or allowed(request) is not None:
+        return True
+    if origin.partition("://")[2] == request.headers.get("host"):
+        return True
+    return any(name in request.headers for name in credentials.KEYS) or KEY_IN_PROTOCOL in (
+        request.headers.get("sec-websocket-protocol", "")
+    )
 
 
 def applies(request: web.Request) -> bool:

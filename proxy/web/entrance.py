@@ -67,7 +67,7 @@ def entered(request: web.Request) -> Iterator[None]:
         try:
             _enter(request, request[RUNTIME], stack)
         except ApiError as error:
-            _tell(request, error)
+            tell(request, error)
             raise
         yield
 
@@ -146,7 +146,7 @@ def asking(request: web.Request) -> Iterator[None]:
             if counted is not None:
                 counted()
         except ApiError as error:
-            _tell(request, error)
+            tell(request, error)
             raise
         yield
 
@@ -204,7 +204,7 @@ def permit_unread(request: web.Request) -> None:
     try:
         visitor.key.permit_unread()
     except ApiError as error:
-        _tell(request, error)
+        tell(request, error)
         raise
 
 
@@ -214,7 +214,7 @@ def must_be_asked_as_read(request: web.Request) -> bool:
     return visitor is not None and visitor.key is not None and not visitor.key.asks_any_model
 
 
-def _tell(request: web.Request, error: ApiError) -> None:
+def tell(request: web.Request, error: ApiError) -> None:
     """One that is refused gets no further."""
     reason = error.code or error.kind
     outcome = Outcome(

@@ -9,12 +9,12 @@ from aiohttp import web
 from proxy.core import status
 from proxy.core.model import Outcome, Result
 from proxy.core.routing import Destination
-from proxy.errors import ApiError
+from proxy.errors import ApiError, ForbiddenError
 from proxy.exchange import Exchange
 from proxy.ports import OriginRequest
 from proxy.runtime import Runtime
 from proxy.upstream.client import end_to_end
-from proxy.web import callers, entrance, reply, websocket
+from proxy.web import callers, cors, entrance, reply, websocket
 from proxy.web.bodies import Coming, too_slow
 from proxy.web.keys import REQUEST_ID, RUNTIME
 
@@ -30,6 +30,10 @@ async def handle(request: web.Request) -> web.StreamResponse:
     exchange, to = Exchange(outcome), destination(request)
     if request.headers.get("upgrade", "").lower() != "websocket":
         return await relay(request, _body(request), exchange, to)
+    if not cors.may_open_socket(request):
+        problem = ForbiddenError("This page may open no socket here.", code="origin_not_allowed")
+        entrance.tell(request, problem)
+        raise problem
     with entrance.asking(request):
         socket = await websocket.relay(request, to, exchange)
         if socket is not None:

@@ -9,6 +9,7 @@ from proxy.errors import ApiError, UnreachableError
 from proxy.exchange import Exchange
 from proxy.upstream.client import end_to_end
 from proxy.web import callers
+from proxy.web.cors import KEY_IN_PROTOCOL
 from proxy.web.keys import RUNTIME
 
 Socket = ClientWebSocketResponse | web.WebSocketResponse
@@ -18,8 +19,6 @@ OF_THE_HANDSHAKE = frozenset(
     {"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", PROTOCOLS}
 )
 """Of one connection only (RFC 6455, 4.1); the protocols asked for are handed on apart."""
-
-KEY_IN_PROTOCOL = "openai-insecure-api-key."
 
 UNSAYABLE = frozenset({1005, 1006, 1015})
 """Codes that stand for no code, and may not be sent (RFC 6455, 7.4.1)."""

@@ -108,3 +108,31 @@ async def test_a_repeat_says_so_too(serving: Serving) -> None:
 
     for one in replies:
         assert f"access-control-allow-origin: {PAGE}".encode() in one.lower()
+
+
+@pytest.mark.parametrize(
+    ("page", "more", "status"),
+    [
+        ("https://evil.example", {}, 403),
+        ("null", {}, 403),
+        (PAGE, {}, 418),
+        ("http://proxy.example", {}, 418),
+        ("https://evil.example", {"sec-websocket-protocol": f"openai-insecure-api-key.{KEY}"}, 418),
+        ("https://evil.example", {"authorization": f"Bearer {KEY}"}, 418),
+        (None, {}, 418),
+    ],
+)
+async def test_a_page_of_elsewhere_opens_no_socket_by_our_key(
+    serving: Serving, origin: ScriptedOrigin, page: str | None, more: dict[str, str], status: int
+) -> None:
+    """Browsers would let it read; named pages, our own and no pages may, and who has a key."""
+    origin.always = type(origin.always)(status=418, body=b"{}")
+    opening = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    headers = {"host": "proxy.example", **opening, **more, **({"origin": page} if page else {})}
+    upstream = {"api_key": "sk-ours"}
+    async with (
+        serving(server=OPEN, upstream=upstream) as proxy,
+        proxy.http.get(f"{proxy.url}/realtime", headers=headers) as got,
+    ):
+        assert got.status == status
+    assert bool(origin.calls) == (status == 418)

@@ -1,8 +1,9 @@
 """What every act of the admin API has in common: its caller is checked, and it is logged."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
@@ -12,6 +13,9 @@ from proxy.web.admin import access
 from proxy.web.keys import REQUEST_ID, RUNTIME
 
 Json = dict[str, Any]
+
+CALLER_LEFT: Final = 499
+"""For the log, as nginx has it: nobody is there to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,9 @@ def guarded(name: str, act: Act) -> Callable[[web.Request], Awaitable[web.Stream
         about["who"] = who
         try:
             told = await act(request)
-        except ApiError as error:
-            event("admin_act", **about, status=error.status, error=error.code)
+        except BaseException as error:  # whatever ends it, a part of it may be done
+            status, code = _ended(error)
+            event("admin_act", **about, status=status, error=code)
             raise
         counted = {} if told.count is None else {"count": told.count}
         event("admin_act", **about, status=200, **counted, **told.details)
@@ -75,6 +80,19 @@ def guarded(name: str, act: Act) -> Callable[[web.Request], Awaitable[web.Stream
         return _reply(request, told.body)
 
     return handle
+
+
+def _ended(error: BaseException) -> tuple[int, str | None]:
+    """Status and code of an act that did not come to its end."""
+    match error:
+        case ApiError():
+            return error.status, error.code
+        case web.HTTPException():
+            return error.status, None
+        case asyncio.CancelledError():
+            return CALLER_LEFT, "caller_left"
+        case _:
+            return 500, "internal"
 
 
 def _reply(request: web.Request, body: Json) -> web.Response:

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from proxy.core.telling import explanation_report, unquoted
 from proxy.errors import BadRequestError, TierError
 from proxy.explaining import Explainer
-from proxy.web import imagined
+from proxy.web import bodies, imagined
 from proxy.web.admin.acting import Json, Told
 from proxy.web.admin.asked import Asked, Tenant, Word, read
 from proxy.web.keys import RUNTIME
@@ -74,7 +74,7 @@ class Explained(Asked):
 
 async def handle(request: web.Request) -> Told:
     """Every stage's word on the request and on its neighbours."""
-    runtime, raw = request[RUNTIME], await request.read()
+    runtime, raw = request[RUNTIME], await bodies.read(request)
     asked = read(lambda: Explained.model_validate_json(raw), INVALID)
     _, understood = imagined.read(
         runtime, asked.body(), path=asked.path, headers=asked.fields(), tenant=asked.tenant

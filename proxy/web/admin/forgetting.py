@@ -12,6 +12,7 @@ from aiohttp import web
 from proxy.core.changes import Likeness
 from proxy.errors import BadRequestError
 from proxy.forgetting import Forgetting, Purged
+from proxy.web import bodies
 from proxy.web.admin.acting import Told
 from proxy.web.admin.asked import Invalidation, away, read
 from proxy.web.keys import PEERS, RUNTIME
@@ -35,7 +36,7 @@ class Everywhere:
 
 async def handle(request: web.Request) -> Told:
     """Forget what is chosen, or count it."""
-    raw = await request.read()
+    raw = await bodies.read(request)
     asked = read(lambda: Invalidation.model_validate_json(raw))
     done = await everywhere(request, asked)
     purged = done.purged

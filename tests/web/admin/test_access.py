@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.lines import line_to
 from tests.support.origin import ScriptedOrigin
 from tests.support.program import KEY, Served, chat
+from tests.support.waiting import until
 from tests.web.admin.calling import INVALIDATE, TOKEN, call, invalidate
 
 
@@ -66,6 +68,19 @@ async def test_every_act_is_logged(watched: Served) -> None:
     assert [one["reason"] for one in watched.events("admin_refused")] == ["invalid_admin_token"]
     assert TOKEN not in watched.log.getvalue()
     assert "secret-tag" not in watched.log.getvalue()
+
+
+async def test_an_act_whose_caller_leaves_is_logged(watched: Served) -> None:
+    """A part of it may be done, and nobody is told how much: the log says who began it."""
+    async with line_to(watched) as line:
+        head = f"POST {INVALIDATE} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
+        line.writer.write(f"{head}content-length: 20\r\n\r\n{{".encode())
+        await watched.get("/healthz")  # by then it is being read
+    await until(lambda: bool(watched.events("admin_act")), "a line of the log")
+    (act,) = watched.events("admin_act")
+
+    assert (act["act"], act["status"], act["error"]) == ("invalidate", 499, "caller_left")
+    assert act["who"]
 
 
 async def test_the_scheme_may_be_written_as_one_likes(watched: Served) -> None:
