@@ -45,6 +45,7 @@ class RedisSealing:
         self._link = link
         self._key = f"{next(iter(Groups(prefix, link.groups))).prefix}salts"
         self._salts: dict[str, bytes] = {}
+        self._forgettings = 0
 
     async def encoded(self, entry: Entry) -> bytes:
         """The entry's bytes as they are stored; its tenant gets a salt if it has none.
@@ -96,37 +97,42 @@ class RedisSealing:
             await self._link.ask(self._key, "DEL", self._key)
         else:
             await self._link.ask(self._key, "HDEL", self._key, selector.tenant)
-        self._drop(selector)
+        self._drop(selector.tenant)
 
     def heard(self, changes: Changes) -> None:
         """Forget the salts that the change log says were deleted."""
         if changes.reset:
-            self._salts.clear()
+            self._drop(ALL_TENANTS)
         for item in changes.items:
             if isinstance(item, Forgotten) and item.selector.is_tenant:
-                self._drop(item.selector)
+                self._drop(item.selector.tenant)
 
-    def _drop(self, selector: Selector) -> None:
-        if selector.tenant == ALL_TENANTS:
+    def _drop(self, tenant: str) -> None:
+        self._forgettings += 1
+        if tenant == ALL_TENANTS:
             self._salts.clear()
-        self._salts.pop(selector.tenant, None)
+        self._salts.pop(tenant, None)
 
     async def _made(self, tenant: str) -> bytes:
         known = self._salts.get(tenant)
         if known is not None:
             return known
+        before = self._forgettings
         salt = await self._link.run(SALT, [self._key], tenant, os.urandom(SALT_BYTES))
-        return self._remembered(tenant, bytes(salt))
+        return self._remembered(tenant, bytes(salt), before)
 
     async def _asked(self, tenant: str) -> bytes | None:
+        before = self._forgettings
         salt = await self._link.ask(self._key, "HGET", self._key, tenant)
         if salt is None:
             self._salts.pop(tenant, None)
             return None
-        return self._remembered(tenant, bytes(salt))
+        return self._remembered(tenant, bytes(salt), before)
 
-    def _remembered(self, tenant: str, salt: bytes) -> bytes:
-        if len(self._salts) >= SALTS:
-            self._salts.clear()
-        self._salts[tenant] = salt
+    def _remembered(self, tenant: str, salt: bytes, forgettings: int) -> bytes:
+        """The salt, which is known from now on unless one was forgotten while it was asked for."""
+        if forgettings == self._forgettings:
+            if len(self._salts) >= SALTS:
+                self._salts.clear()
+            self._salts[tenant] = salt
         return salt

@@ -1,5 +1,6 @@
 """What a shared tier keeps, to who reads or writes the store and has no key."""
 
+import asyncio
 import base64
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 from redis.asyncio import Redis
 
-from proxy.core.changes import ALL_TENANTS, Likeness, Selector
+from proxy.core.changes import ALL_TENANTS, Changes, Forgotten, Likeness, Selector
 from proxy.core.model import Answer, Entry
 from proxy.tiers.entrycodec import EntryCodec
 from proxy.tiers.keyring import Key, Keyring
 from proxy.tiers.redis import RedisTier
 from proxy.tiers.redislink import Groups, RedisLink
 from proxy.tiers.redissealing import RedisSealing
+from proxy.tiers.sealed import SealError
 from proxy.tiers.sqlite import SqliteTier
 from tests.support.servers import RedisServer
 from tests.tiers.builders import EMBEDDER, Events, FakeClock, Fold, entry, scope, unit
@@ -408,3 +410,26 @@ async def test_a_redis_that_comes_back_empty_is_shared_again(
     for one in (tier, other):
         await one.close()
     await client.aclose()
+
+
+async def test_a_salt_that_is_forgotten_while_it_is_asked_for(
+    redis_server: RedisServer, clock: FakeClock
+) -> None:
+    """Who has it from before seals nothing more with it: the next answer gets another."""
+    link = RedisLink(redis_server.url, timeout_s=20)
+    await link.start()
+    sealing, made = RedisSealing(link, "p", codec((OLD,))), private(clock)
+    asking = asyncio.get_running_loop().create_task(sealing.encoded(made))
+    await asyncio.sleep(0)
+    forgotten = Forgotten(Selector("acme", everything=True))
+    sealing.heard(Changes((forgotten,), "1"))
+    first = await asking
+    await RedisSealing(link, "p", codec((OLD,))).forget(forgotten.selector)
+    second = await sealing.encoded(made)
+    other = RedisSealing(link, "p", codec((OLD,)))
+
+    assert await other.decoded(made.id, second) == made
+    with pytest.raises(SealError):
+        await other.decoded(made.id, first)
+
+    await link.close()
