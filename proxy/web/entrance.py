@@ -120,14 +120,20 @@ def _count(request: web.Request, visitor: Visitor, *, wanted: int) -> None:
 def count(request: web.Request) -> Callable[[], None] | None:
     """What counts a request that the origin is asked for, where only those are counted.
 
-    It raises RateLimitedError where the caller has asked enough.
+    It raises RateLimitedError where the caller has asked enough. It counts but once: what a batch
+    lacks may take two calls.
     """
     visitor = request.get(VISITOR)
     if visitor is None or request[RUNTIME].config.limits.count_hits:
         return None
 
+    is_counted = False
+
     def taken() -> None:
-        _count(request, visitor, wanted=1)
+        nonlocal is_counted
+        if not is_counted:
+            _count(request, visitor, wanted=1)
+        is_counted = True
 
     return taken
 

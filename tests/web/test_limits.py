@@ -263,3 +263,16 @@ async def test_a_socket_that_the_origin_refuses_is_counted_once(
         got = [await proxy.get("/v1/realtime", **socket) for _ in range(2)]
 
     assert [one.status for one in got] == [418, 429]
+
+
+async def test_a_batch_that_takes_two_calls_is_counted_once(
+    serving: Serving, origin: ScriptedOrigin
+) -> None:
+    """What is lacking was refused, so that the origin is asked as the caller did."""
+    async with serving(limits={**SLOW, "burst": 2, "count_hits": False}) as proxy:
+        await proxy.post({"model": "e", "input": "a"}, to="/embeddings")
+        origin.then(status=400)
+        got = await proxy.post({"model": "e", "input": ["a", "b"]}, to="/embeddings")
+
+    assert (got.status, origin.calls) == (200, 3)
+    assert left(got)["remaining"] == "0"
