@@ -219,7 +219,8 @@ class LiveFilter:
             end = min(end, cut_at)
         end = max(start, end)
         self._offset = end
-        self._held = b"" if end == cut_at else held[end - start :]
+        is_cut = cut_at is not None and end >= cut_at
+        self._held = b"" if is_cut else held[end - start :]
         if not self._hides_usage:
             return held[: end - start]
         return b"".join(held[a - start : b - start] for a, b in self._shown(start, end))

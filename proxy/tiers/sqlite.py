@@ -3,8 +3,8 @@
 Rules of the file: the `EntryFile` is touched on its own thread only, so the event loop never waits
 for a disk; all other state is touched on the loop only, so there is no lock. Puts that arrive
 within `GATHER_S`, or while a transaction is being written, share one. What is put under a lease
-does not wait for others. Whoever asks for what waits to be put, or for anything but one entry, has
-it put first. Gets that arrive while one is being read share the thread's next turn.
+does not wait for others. Whoever asks for what waits to be put, or has something forgotten, has it
+put first. Gets that arrive while one is being read share the thread's next turn.
 """
 
 import asyncio
@@ -115,7 +115,7 @@ class SqliteTier:
     async def get(self, scope: str, key: str) -> Entry | None:
         """The entry of this key if it is in this scope, not past `kept_until`, and not purged."""
         if self._batch is not None and key in self._batch.ids:
-            self._send()
+            self._send(at_once=True)
         if self._is_reading:
             found: asyncio.Future[Entry | None] = asyncio.get_running_loop().create_future()
             self._wanted.append(_Wanted(scope, key, found))
@@ -172,10 +172,13 @@ class SqliteTier:
         # A caller who leaves must not cancel the others.
         return (await asyncio.shield(batch.written))[place]
 
-    def _send(self) -> "asyncio.Future[list[str]] | None":
-        """Put what waits; returns the transaction under way, after which the next one follows."""
+    def _send(self, *, at_once: bool = False) -> "asyncio.Future[list[str]] | None":
+        """Put what waits, once no transaction is under way; returns the one that is by now.
+
+        At once: though one is under way, so that whatever is asked next comes after it.
+        """
         batch = self._batch
-        if batch is not None and self._writing is None:
+        if batch is not None and (at_once or self._writing is None):
             self._batch = None
             batch.timer.cancel()
             self._writing = self._submit(self._on_file, EntryFile.put, batch.rows)
@@ -183,7 +186,8 @@ class SqliteTier:
         return self._writing
 
     def _sent(self, batch: _Batch, writing: "asyncio.Future[list[str]]") -> None:
-        self._writing = None
+        if self._writing is writing:
+            self._writing = None
         if (error := writing.exception()) is None:
             batch.written.set_result(writing.result())
         else:
@@ -192,6 +196,7 @@ class SqliteTier:
 
     async def purge(self, selector: Selector, *, dry_run: bool = False) -> Sequence[str]:
         """Delete and log what the selector means, page by page; synced to disk on return."""
+        self._send(at_once=True)
         purged: list[str] = []
         ids = tuple(dict.fromkeys(selector.ids))
         for at in range(0, len(ids), PAGE):
@@ -213,6 +218,7 @@ class SqliteTier:
 
     async def forget(self, namespace: str, tenant: str) -> int:
         """Forget a whole namespace, in one step; synced to disk on return."""
+        self._send(at_once=True)
         selector = Selector(tenant, namespace=namespace)
         number = await self.ask(EntryFile.purge_namespace, selector, self._clock())
         self._newest = max(self._newest, number)

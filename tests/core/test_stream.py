@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from itertools import pairwise
 from typing import Any
 
@@ -213,6 +214,22 @@ def test_an_early_end_marker_does_not_pass(at: list[int], *, hide_usage: bool) -
     )
 
     assert found == half
+
+
+@pytest.mark.parametrize("hide_usage", [True, False])
+def test_after_an_early_end_marker_nothing_is_held(*, hide_usage: bool) -> None:
+    """Also where its beginning has passed by then: what follows takes no memory for a caller."""
+    marks, marker = Marks(), EVENTS[-1]
+    recorder, live = Recorder(Chat(), 1000, marks), LiveFilter(marks, hide_usage=hide_usage)
+    tracemalloc.start()
+    for piece in (EVENTS[0], marker[:8], marker[8:], *[encode(b"x" * 9000)] * 100):
+        recorder.feed(piece)
+        live.feed(piece)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert live.finish() == b""
+    assert most < 200_000
 
 
 def test_an_event_too_large_to_hold_passes() -> None:

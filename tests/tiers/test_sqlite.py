@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -70,6 +71,27 @@ async def test_who_reads_while_it_is_closed_is_told(tier: SqliteTier, clock: Fak
     assert all(
         isinstance(one, TierError) or one == its for one, its in zip(found, made, strict=True)
     )
+
+
+async def test_what_is_being_put_is_forgotten_too(tier: SqliteTier, clock: FakeClock) -> None:
+    """Also while other answers are being written, for which it waits: nothing comes back."""
+    first, second = entry("first", clock), entry("second", clock)
+    may_go_on = threading.Event()
+    held = tier.ask(lambda _: may_go_on.wait(20))
+    puts = asyncio.gather(tier.put(first))
+    await asyncio.sleep(0)
+    writing = tier.ask(lambda _: None)  # has the first one written
+    later = asyncio.gather(tier.put(second))
+    await asyncio.sleep(0)
+    purging = asyncio.gather(tier.purge(Selector(second.tenant, ids=(second.id,))))
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await asyncio.gather(held, puts, writing, later)
+
+    (purged,) = await purging
+    assert purged == [second.id]
+    assert await tier.get(second.scope, second.id) is None
+    assert await tier.get(first.scope, first.id) == first
 
 
 def test_a_killed_writer_loses_nothing(path: Path, clock: FakeClock, events: Events) -> None:
