@@ -222,7 +222,7 @@ class OnnxEmbedder:
 
     def _begin(self, model: Model, threads: Threads, text: str) -> _Job:
         run = _Run(model, text)
-        job = self._jobs[text] = _Job(run, threads.run(run, size=len(text)))
+        job = self._jobs[text] = _Job(run, threads.run(run, size=1 + len(text)))
         job.vector.add_done_callback(lambda _: self._ended(job))
         return job
 
