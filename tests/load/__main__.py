@@ -9,7 +9,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,8 +24,9 @@ from tests.load.probing import Probed, probing
 from tests.load.report import tell
 from tests.load.shapes import Plan
 from tests.load.verdicts import Verdict, below, flat, none, quantile, within
-from tests.load.watching import Watch, watching
+from tests.load.watching import Watch, opened, watching
 from tests.support.program import Json, process, settings
+from tests.support.waiting import until
 
 IDLE: Final = 5000
 STREAMS: Final = 1000
@@ -34,6 +35,10 @@ WARM_SHARE: Final = 0.3
 """Of a soak's time: until the tiers are full, and what is made once has been made."""
 
 SOAK_EVERY_S: Final = 2.0
+REST_S: Final = 60.0
+FEW: Final = 6
+"""Descriptors that the first requests leave open for good, such as the store's."""
+
 FEWER: Final = 1_000_000
 """Than so many requests has every part."""
 
@@ -70,6 +75,11 @@ class Run:
     probed: dict[str, Probed] = field(default_factory=dict)
 
     @property
+    def pid(self) -> int:
+        """Of the program."""
+        return self.traffic.program.child.pid
+
+    @property
     def port(self) -> int:
         """Where the program is."""
         return int(self.traffic.program.root.rpartition(":")[2])
@@ -95,7 +105,7 @@ async def load(run: Run, minutes: float, rate: float) -> list[Verdict]:
 
 async def soak(run: Run, minutes: float, rate: float) -> list[Verdict]:
     """One plan for all the time; what the first part of it takes is not judged."""
-    plan = Plan("soak", rate, burst=5, long_rate=2, slow=5)
+    plan, before = Plan("soak", rate, burst=5, long_rate=2, slow=5), opened(run.pid)
     async with watching(run.traffic, SOAK_EVERY_S, run.watch):
         await part(run, plan, 60 * minutes)
     kept = run.watch.readings[int(WARM_SHARE * len(run.watch.readings)) :]
@@ -104,9 +114,20 @@ async def soak(run: Run, minutes: float, rate: float) -> list[Verdict]:
         *judged(run),
         flat("memory (PSS)", "MiB", at, [one.pss_mib for one in kept]),
         flat("memory (RSS)", "MiB", at, [one.rss_mib for one in kept]),
-        flat("descriptors", "", at, [float(one.descriptors) for one in kept]),
+        flat("memory (heap)", "MiB", at, [one.anonymous_mib for one in kept]),
         flat("threads", "", at, [float(one.threads) for one in kept]),
+        await rested(run, before),
     ]
+
+
+async def rested(run: Run, before: int) -> Verdict:
+    """Descriptors are given back once nobody asks; until then connections are kept for more."""
+    await run.traffic.http.close()
+    with suppress(AssertionError):
+        await until(lambda: opened(run.pid) <= before + FEW, patience_s=REST_S)
+    after = opened(run.pid)
+    told = f"{after} after, {before} before"
+    return Verdict("descriptors at rest", told, f"<= {FEW} more", after <= before + FEW)
 
 
 async def part(run: Run, plan: Plan, seconds: float) -> None:

@@ -26,7 +26,13 @@ def tell(verdicts: Sequence[Verdict], watch: Watch, folder: Path, name: str) -> 
     whole = {
         "verdicts": [asdict(one) for one in verdicts],
         "readings": [
-            {"at": one.at, "pss_mib": one.pss_mib, "descriptors": one.descriptors}
+            {
+                "at": one.at,
+                "pss_mib": one.pss_mib,
+                "rss_mib": one.rss_mib,
+                "anonymous_mib": one.anonymous_mib,
+                "descriptors": one.descriptors,
+            }
             for one in watch.readings
         ],
     }

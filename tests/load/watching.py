@@ -19,7 +19,8 @@ class Reading:
 
     Attributes:
         at: Seconds since the first.
-        pss_mib, rss_mib: Memory.
+        pss_mib, rss_mib: Memory: proportional, and with all that is shared with other programs.
+        anonymous_mib: Of that, what no file stands behind: the heap.
         descriptors, threads: Open, running.
         series: The program's own metrics.
     """
@@ -27,6 +28,7 @@ class Reading:
     at: float
     pss_mib: float
     rss_mib: float
+    anonymous_mib: float
     descriptors: int
     threads: int
     series: dict[str, float]
@@ -57,10 +59,16 @@ def read(pid: int, series: str, at: float) -> Reading:
         at=at,
         pss_mib=int(rollup["Pss"]) / 1024,
         rss_mib=int(rollup["Rss"]) / 1024,
+        anonymous_mib=int(rollup["Anonymous"]) / 1024,
         descriptors=_count(process / "fd"),
         threads=_count(process / "task"),
         series={name: float(value) for name, value in _SERIES.findall(series)},
     )
+
+
+def opened(pid: int) -> int:
+    """Descriptors of a process."""
+    return _count(Path(f"/proc/{pid}/fd"))
 
 
 def _count(folder: Path) -> int:
