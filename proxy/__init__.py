@@ -20,6 +20,10 @@ The map. A request goes down once and up once, and imports go down only:
     ports       where the program meets its adapters
     core        decides: keys, directives, freshness, judgement, streams; no I/O, no clock
 
+Looked for most: similarities that are enough, `core/judgement/thresholds`; headers of a reply,
+`core/status`, and of a request, `core/directives`. `parts/semantic` builds the embedder,
+`parts/indexing` the index, `parts/sharing` the shared tier: docs/contributing.md adds one of each.
+
 `supervisor` keeps several processes of `serving` on one port, where that is asked for.
 `runtime` starts and closes what `parts` builds from `config`; `upkeep` follows the shared tier's
 change log, from which the index and the session tiers are derived. `migration` moves the index to

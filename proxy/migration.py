@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from proxy.config import Config
+from proxy.config.vector import Backend
 from proxy.core.changes import ALL_TENANTS, Added, Removed, Selector
 from proxy.errors import ConfigError, RepriseError, TierError, UnfitServerError
 from proxy.parts import indexing, sharing
-from proxy.parts.indexing import Backend
 from proxy.parts.semantic import embedder_of
 from proxy.ports import Embedder, Observer, SharedTier, VectorTier
 from proxy.telemetry import Telemetry

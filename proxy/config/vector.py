@@ -12,6 +12,9 @@ from proxy.config.shared import Tls
 
 DAY_S = 86_400
 
+Backend = Literal["faiss", "redis"]
+"""Where an index can be; `proxy.parts.indexing` builds it."""
+
 GuardName = Literal[
     "foreign",
     "identifier",
@@ -93,7 +96,7 @@ class VectorTier(Section):
     enabled: AtStart[bool] = True
     """Use this tier; without it only exact repeats are answered."""
 
-    backend: AtStart[Literal["faiss", "redis"]] = "faiss"
+    backend: AtStart[Backend] = "faiss"
     """Where vectors are: in each process (`faiss`), or in a Redis that all share (`redis`)."""
 
     threshold: float | None = Field(default=None, ge=0, le=1)

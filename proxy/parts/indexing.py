@@ -5,14 +5,12 @@ A part of the composition root, apart because it is also built without a proxy: 
 
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import assert_never
 
 from proxy.config import Config
 from proxy.core.changes import ALL_TENANTS, Selector
 from proxy.parts import sealing
 from proxy.ports import Embedder, Index, Observer, SharedTier
-
-Backend = Literal["faiss", "redis"]
 
 
 def build(config: Config, embedder: Embedder, shared: SharedTier, observer: Observer) -> Index:
@@ -24,11 +22,19 @@ def build(config: Config, embedder: Embedder, shared: SharedTier, observer: Obse
         shared: The source of truth.
         observer: Hears what happens to it.
     """
-    vector = config.cache.vector
-    if vector.backend == "redis":
-        return _vector_sets(config, embedder, shared, observer)
+    match config.cache.vector.backend:
+        case "faiss":
+            return _faiss(config, embedder, observer)
+        case "redis":
+            return _vector_sets(config, embedder, shared, observer)
+        case other:
+            assert_never(other)
+
+
+def _faiss(config: Config, embedder: Embedder, observer: Observer) -> Index:
     from proxy.tiers.faiss import FaissTier  # noqa: PLC0415 - only where it is configured
 
+    vector = config.cache.vector
     return FaissTier(
         vector.snapshot,
         embedder=embedder.id,

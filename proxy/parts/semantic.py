@@ -6,7 +6,7 @@ starts what is built, and closes it.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from proxy.config import Config
 from proxy.core.judgement.base import judge, read
@@ -162,28 +162,36 @@ def embedder_of(
     config: Config, ledger: Ledger | None = None, patience: Patience | None = None
 ) -> Embedder | None:
     """The embedder that is configured, None for none; who keeps the ledger hears what it costs."""
-    chosen = config.embedder
-    if chosen.kind == "none":
-        return None
-    if chosen.kind == "local":
-        from proxy.embedding.onnx import OnnxEmbedder  # noqa: PLC0415 - brings a runtime
+    match config.embedder.kind:
+        case "none":
+            return None
+        case "local":
+            made = _local(config, patience)
+        case "openai":
+            made = _openai(config, ledger)
+        case other:
+            assert_never(other)
+    return MemoEmbedder(made, config.embedder.local.memo_entries)
 
-        local = OnnxEmbedder(threads=chosen.local.threads, patience=patience)
-        return MemoEmbedder(local, chosen.local.memo_entries)
+
+def _local(config: Config, patience: Patience | None) -> Embedder:
+    from proxy.embedding.onnx import OnnxEmbedder  # noqa: PLC0415 - brings a runtime
+
+    return OnnxEmbedder(threads=config.embedder.local.threads, patience=patience)
+
+
+def _openai(config: Config, ledger: Ledger | None) -> Embedder:
     from proxy.embedding.openai import OpenAiEmbedder  # noqa: PLC0415 - half a second
 
-    remote, key = chosen.openai, chosen.openai.api_key
-    return MemoEmbedder(
-        OpenAiEmbedder(
-            base_url=remote.base_url,
-            api_key=key.get_secret_value() if key else None,
-            model=remote.model,
-            dimensions=remote.dimensions,
-            timeout_s=remote.timeout_ms / 1000,
-            max_retries=remote.max_retries,
-            ledger=ledger,
-        ),
-        chosen.local.memo_entries,
+    remote = config.embedder.openai
+    return OpenAiEmbedder(
+        base_url=remote.base_url,
+        api_key=remote.api_key.get_secret_value() if remote.api_key else None,
+        model=remote.model,
+        dimensions=remote.dimensions,
+        timeout_s=remote.timeout_ms / 1000,
+        max_retries=remote.max_retries,
+        ledger=ledger,
     )
 
 

@@ -9,7 +9,7 @@ from proxy.core.model import Vector
 
 
 class Embedder(Protocol):
-    """Text to vector."""
+    """Text to vector. Id and dimension are known before `start`: an index is built by them."""
 
     @property
     def id(self) -> str:
@@ -30,7 +30,10 @@ class Embedder(Protocol):
         ...
 
     async def embed(self, text: str) -> Vector | None:
-        """The text's vector; None when it is empty or longer than the model reads.
+        """The text's vector, of unit length; None when it is empty or longer than the model reads.
+
+        The same text has the same vector, whatever else is embedded. Raises TierError when there
+        is none for another reason, such as before `start`.
 
         A text cut short would look equal to every other text with the same beginning, and be
         answered with its answer. So it is not cut: it is not embedded.

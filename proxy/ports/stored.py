@@ -158,7 +158,11 @@ class Namespaces(Protocol):
 
 
 class VectorTier(Protocol):
-    """A fold of the shared tier's change log that finds neighbours inside one scope."""
+    """A fold of the shared tier's change log that finds neighbours inside one scope.
+
+    Before `start` and after `close` all calls but these raise TierError. Searches go on while a
+    long stretch is folded.
+    """
 
     async def start(self) -> None:
         """Load the snapshot if it is whole and of this embedder, else start empty."""
@@ -174,11 +178,17 @@ class VectorTier(Protocol):
         ...
 
     async def apply(self, changes: Changes) -> None:
-        """Fold a stretch of the log. Applying one twice, or removing what is not there: no-op."""
+        """Fold a stretch of the log. Applying one twice, or removing what is not there: no-op.
+
+        A vector of another embedder or length, or not of unit length, is counted and passed over.
+        """
         ...
 
     async def search(self, scope: str, vector: Vector, k: int) -> Sequence[Candidate]:
-        """At most k neighbours inside the scope, best first; an unknown scope has none."""
+        """At most k neighbours inside the scope, best first; an unknown scope has none.
+
+        None that is past its `kept_until`. Raises TierError for a vector of another length.
+        """
         ...
 
     async def save(self) -> None:
@@ -186,7 +196,7 @@ class VectorTier(Protocol):
         ...
 
     def stats(self) -> Mapping[str, float]:
-        """Gauges: entries, and scopes and bytes where they are known."""
+        """Gauges: entries, and scopes and bytes where they are known; and `ignored` vectors."""
         ...
 
 

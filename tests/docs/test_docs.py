@@ -63,6 +63,18 @@ def test_named_modules() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_named_files(document: Path) -> None:
+    """A file of the repository that a document names is there, and has the function it is for."""
+    text = document.read_text()
+    named = re.findall(r"`((?:proxy|tests|bench|examples|deploy|training)/[\w./-]+)`", text)
+    within = re.findall(r"`(\w+)` (?:in|of) `(proxy/[\w/]+\.py)`", text)
+
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    for name, file in within:
+        assert re.search(rf"\b{name}\b", (ROOT / file).read_text()), f"{file} has no {name}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_keys(document: Path) -> None:
     """A key of the configuration that a document names is one that the program reads."""
     known = set(_keys(effective(Config())))
