@@ -94,6 +94,8 @@ class SqliteTier:
     async def start(self) -> None:
         """Open the file, or open it anew: a file that was replaced or mended is used from now on.
 
+        One that is open, and can be read but not written, stays as it is: a full disk costs writes.
+
         Raises:
             TierError: It cannot be opened or written, is no database, or is of a newer schema.
         """
@@ -262,6 +264,8 @@ class SqliteTier:
     # From here on: the file's own thread.
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._file is not None and self._file.is_in_place and self._file.is_read_only():
+            return
         self._close()
 
         def on_unreadable(reason: str) -> None:

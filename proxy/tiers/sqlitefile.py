@@ -23,6 +23,7 @@ from proxy import ownfiles
 from proxy.core.changes import Changes, Selector
 from proxy.core.model import Entry, Lease
 from proxy.errors import TierError
+from proxy.tiers import sqlitewrites
 from proxy.tiers.codec import CodecError
 from proxy.tiers.entrycodec import EntryCodec
 from proxy.tiers.sqlitearchive import ArchiveTable
@@ -157,6 +158,10 @@ class EntryFile:
             return os.path.samestat(self._opened, self._path.stat())
         except FileNotFoundError:
             return False
+
+    def is_read_only(self) -> bool:
+        """Whether it can be read, and not written. Raises sqlite3.Error when it is locked."""
+        return sqlitewrites.are_refused(self._db) and bool(self.log.head())
 
     def close(self) -> None:
         """Write out the WAL, unless another process is reading it, and close."""

@@ -103,9 +103,8 @@ FAULTS = (
         begin=_limit_files_to(1),
         end=_limit_files_to(resource.RLIM_INFINITY),
         part="shared",
-        events=frozenset({"breaker_opened"}),
-        hits=frozenset({"session"}),
-        recovers="a probe finds room; what was answered meanwhile is written",
+        events=frozenset({"writes_refused"}),
+        recovers="the next write is taken; so is what waits",
     ),
     Fault(
         name="pages of the file are overwritten",

@@ -368,6 +368,41 @@ async def test_a_full_disk_is_a_tier_error(tier: SqliteTier, clock: FakeClock) -
     assert reader.ids == {made.id, large.id}
 
 
+async def test_a_file_that_takes_no_writes_is_read(tier: SqliteTier, clock: FakeClock) -> None:
+    """A probe leaves it open, as it could not be opened anew; once it can be written, it is."""
+    made, late = entry("q", clock), entry("late", clock)
+    await tier.put(made)
+    await tier.ask(lambda file: file._db.execute("PRAGMA query_only = ON").fetchall())
+
+    with pytest.raises(TierError, match="readonly"):
+        await tier.put(late)
+    await tier.start()
+    assert await tier.get(made.scope, made.id) == made
+    with pytest.raises(TierError, match="readonly"):  # still the connection that was open
+        await tier.put(late)
+
+    await tier.ask(lambda file: file._db.execute("PRAGMA query_only = OFF").fetchall())
+    await tier.put(late)
+    assert await tier.get(late.scope, late.id) == late
+
+
+async def test_a_file_that_is_locked_stays_open(
+    path: Path, tier: SqliteTier, clock: FakeClock
+) -> None:
+    """A probe says so, and who reads is answered."""
+    made = entry("q", clock)
+    await tier.put(made)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(TierError, match="locked"):
+        await tier.start()
+    assert await tier.get(made.scope, made.id) == made
+    other.close()
+    await tier.start()
+    await tier.put(entry("late", clock))
+
+
 @pytest.mark.parametrize("damage", ["substr(data, 1, 40)", "zeroblob(300)", "7", "'text'"])
 async def test_an_unreadable_entry_is_a_miss(
     path: Path, tier: SqliteTier, clock: FakeClock, events: Events, damage: str
