@@ -123,11 +123,12 @@ async def test_a_server_that_is_lost_half_way(
 ) -> None:
     """An export breaks off, lest a part be taken for the whole; an import says how far it came."""
     made = [entry(f"q{number}", FakeClock(), seed=None) for number in range(100)]
-    long = "x" * 300_000
+    long = {"message": {"role": "assistant", "content": "x" * 300_000}, "finish_reason": "stop"}
+    body = json.dumps({"choices": [long]})
     lines = []
     for one in made:
         told = json.loads(written(one))
-        lines.append(json.dumps({**told, "body": json.dumps({"answer": long})}).encode() + b"\n")
+        lines.append(json.dumps({**told, "body": body, "frames": []}).encode() + b"\n")
     file = tmp_path / "made.jsonl"
     file.write_bytes(b"".join((begin(), *lines, end(len(lines)))))
     async with proxy(origin, tmp_path, "one", server.url) as running:

@@ -17,10 +17,12 @@ from aiohttp import web
 from proxy.core.entrylines import Begin, Chat, End, Line, LineError, Lines, Numbered
 from proxy.core.entrylines import read as read_line
 from proxy.core.model import Entry
+from proxy.core.playable import why_not
 from proxy.errors import BadRequestError, TierError, UnavailableError
 from proxy.runtime import Runtime
 from proxy.web.admin.acting import Json, Told
 from proxy.web.admin.pastchats import PastChats, Refused
+from proxy.web.endpoints import DIALECTS
 from proxy.web.keys import RUNTIME
 
 AT_ONCE: Final = 64
@@ -214,6 +216,9 @@ def _said(text: bytes | None) -> Line | str:
     if text is None:
         return "the line is too long: see cache.max_entry_bytes"
     try:
-        return read_line(text)
+        told = read_line(text)
     except LineError as error:
         return str(error)
+    if isinstance(told, Entry) and (reason := why_not(told.answer, DIALECTS.values())):
+        return f"body: {reason}"
+    return told

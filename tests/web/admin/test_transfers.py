@@ -216,6 +216,29 @@ async def test_lines_that_are_no_good(one: Served) -> None:
         assert (packed.status, (await packed.json())["error"]["code"]) == (400, "encoded_body")
 
 
+async def test_answers_that_could_not_be_replayed(one: Served, origin: ScriptedOrigin) -> None:
+    """They are left out, each with the reason; their question is answered by the origin."""
+    await one.post(chat("One?"))
+    sent = (await export(one)).body
+    told = json.loads(sent.splitlines()[1])
+    await invalidate(one, everything=True)
+    bodies = ['{"answer": "yes"}', '{"choices": [{"message": "yes"}]}']
+    bad = [{**told, "body": body} for body in bodies] + [{**told, "frames": ["yes"]}]
+    lines = b"".join(json.dumps(each).encode() + b"\n" for each in bad)
+    done = (await send(one, begin() + lines + end(3))).json
+
+    assert (done["imported"], done["failed"]) == (0, 3)
+    assert [each["message"] for each in done["problems"]] == [
+        "body: is no answer of an API that is cached",
+        "body: says nothing that /v1/chat/completions knows",
+        "body: cannot be replayed as an answer of /v1/chat/completions",
+    ]
+    calls = origin.calls
+    assert (await one.post(chat("One?"))).cache == "MISS"
+    assert origin.calls == calls + 1
+    assert (await send(one, sent)).json["failed"] == 0
+
+
 async def test_what_is_over_and_what_is_newer(one: Served) -> None:
     """An entry past its time is left out, and a newer answer here stays."""
     await one.post(chat("One?"), x_cache_ttl="1000")
