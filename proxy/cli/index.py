@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,13 +11,19 @@ import typer
 from proxy.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
 from proxy.cli.options import AsJson, ConfigFile, exit_with, load_or_exit
 from proxy.cli.printing import print_json, progress_to
-from proxy.config.vector import Backend
 from proxy.errors import ConfigError
 
 if TYPE_CHECKING:
     from proxy.migration import Progress
 
 index = typer.Typer(help="Move the index of questions, or delete it.", no_args_is_help=True)
+
+
+class Backend(StrEnum):
+    """Where an index can be: `proxy.config.vector.Backend`, which is slow to import."""
+
+    FAISS = "faiss"
+    REDIS = "redis"
 
 
 @index.command()
@@ -46,7 +53,7 @@ def migrate(
         def tell(progress: "Progress") -> None:
             advance(progress.done, progress.total)
 
-        moved = move(found, to, anew=anew, tell=tell)
+        moved = move(found, to.value, anew=anew, tell=tell)
     if json:
         print_json(asdict(moved))
         return
@@ -55,8 +62,8 @@ def migrate(
         f"{moved.entries} questions are in {moved.backend}: {moved.added} read{rate}, "
         f"{moved.removed} removed."
     )
-    if found.cache.vector.backend != to:
-        typer.echo(f"Now set cache.vector.backend to {to} and restart the proxies.")
+    if found.cache.vector.backend != to.value:
+        typer.echo(f"Now set cache.vector.backend to {to.value} and restart the proxies.")
 
 
 @index.command()

@@ -9,9 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from proxy.cli.index import Backend
+from proxy.config import vector
 from proxy.core.model import Entry
 from proxy.embedding.onnx import OnnxEmbedder
 from proxy.tiers.faiss import FaissTier
@@ -69,6 +72,11 @@ def fill(directory: Path, how_many: int) -> None:
         await tier.close()
 
     asyncio.run(store())
+
+
+def test_every_backend_can_be_moved_to() -> None:
+    """Those of the configuration are those of the command."""
+    assert list(Backend) == list(get_args(vector.Backend))
 
 
 def test_there_and_back(tmp_path: Path, write: Write, vectors: RedisServer) -> None:
