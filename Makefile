@@ -93,7 +93,7 @@ sbom: $(READY) $(SUITES)/sbom/.ready ## List what the program is made of, as Cyc
 	$(SUITES)/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o $(SUITES)/sbom.json deploy/requirements/run.txt
 
 .PHONY: audit
-audit: $(SUITES)/audit/.ready ## Look all dependencies up among known vulnerabilities, which pypi.org has
+audit: $(SUITES)/audit/.ready ## Look all dependencies up among known vulnerabilities, which the package index has
 	$(SUITES)/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r deploy/requirements/run.txt $(ARGS)
 
 docs: $(SUITES)/site/.ready ## Build the documentation as a site, in build/docs
