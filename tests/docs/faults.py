@@ -5,7 +5,7 @@ from typing import Final
 
 from tests.faults import asked, machine, origin, redis, snapshot, sqlite
 from tests.faults.fault import EVERY, Fault, OriginFault
-from tests.faults.trial import RECOVERED_S
+from tests.faults.trial import RECOVERED_S, SLACK
 
 FILE = Path(__file__).parents[2] / "docs" / "faults.md"
 
@@ -23,7 +23,8 @@ tests demands it:
 - a part that does not answer costs the requests that meet it first `cache.deadline_ms` at most, and
   later ones nothing;
 - within {RECOVERED_S:.0f} seconds of the fault's end every tier answers again, what was answered
-  meanwhile too;
+  meanwhile too (a test takes it for a defect when it lasts {SLACK:.0f} times as long, and logs how
+  long it took);
 - nothing crashes: `request_crashed` and `task_failed` are counted for none of them.
 
 *Answers meanwhile* names the tiers that go on with hits: the session tier has repeats in one
