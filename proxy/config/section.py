@@ -127,7 +127,9 @@ class SecretUrl(Secret[str]):
 
     def _display(self) -> str:
         text = _QUERY_PASSWORD.sub(rf"\1{HIDDEN}", self.get_secret_value())
-        netloc = urlsplit(text).netloc  # several hosts have no one port that could be checked
+        netloc = text.partition("://")[2].partition("/")[
+            0
+        ]  # of several hosts, which are no one URL
         user, _, host = netloc.rpartition("@")
         name, colon, _ = user.partition(":")
         return text.replace(netloc, f"{name}:{HIDDEN}@{host}", 1) if colon else text
