@@ -68,21 +68,22 @@ def sealed_reader(path: Path, ring: Keyring) -> BinaryIO:
         SealError: Here or later: it is in clear, of a key that is not there, changed or cut short.
         OSError: It cannot be read.
     """
-    return io.BufferedReader(_Chunks(path, ring), CHUNK)
+    file = path.open("rb")
+    try:
+        cipher, head = _read_begun(file, ring)
+        return io.BufferedReader(_Chunks(file, cipher, head), CHUNK)
+    except BaseException:
+        file.close()
+        raise
 
 
 class _Chunks(io.RawIOBase):
     """The chunks of a file, one of them opened."""
 
-    def __init__(self, path: Path, ring: Keyring) -> None:
+    def __init__(self, file: BinaryIO, cipher: AESGCM, head: bytes) -> None:
         super().__init__()
-        self._file = path.open("rb")
-        try:
-            self._cipher, self._head = _read_begun(self._file, ring)
-            stored = self._file.seek(0, os.SEEK_END) - len(self._head)
-        except BaseException:
-            self._file.close()
-            raise
+        self._file, self._cipher, self._head = file, cipher, head
+        stored = file.seek(0, os.SEEK_END) - len(head)
         self._count = max(1, -(-stored // (CHUNK + TAG_BYTES)))
         self._size = stored - self._count * TAG_BYTES
         self._at = 0

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ EXACT: Final = {"docs/explain.md"}
 ENDS: Final = {"docs/explain.md": 1}
 """Exit codes other than 0: of a question that is not answered."""
 
+ROOT: Final = Path(__file__).parents[2]
 TOKEN: Final = "0123456789abcdef0123456789abcdef"
 
 FILES: Final[dict[str, list[Any]]] = {
@@ -84,8 +86,11 @@ def typed(block: Block, proxy: Process, folder: Path) -> "subprocess.CompletedPr
     script = script.replace("http://127.0.0.1:8080", proxy.root).replace("req_4f...", hit(proxy))
     script = script.replace(".venv/bin/reprise", "reprise")
     script = re.sub(r"(purge(?: --tag \w+)+) +#", r"\1 --yes #", script)  # nobody can be asked here
+    if shutil.which("curl") is None:
+        script = f'curl() {{ {sys.executable} -m tests.support.curl "$@"; }}\n{script}'
     environ = {
         **os.environ,
+        "PYTHONPATH": str(ROOT),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
         "EDITOR": "true",
