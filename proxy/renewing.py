@@ -103,10 +103,9 @@ class Renewer:
             # Where questions are not stored, another process's are not known.
             if entry.embedder == self._embedder.id or not entry.question:
                 return True
+            # None for a text too long for this embedder: only its own question finds that.
             vector = await self._embedded(entry.question)
-            if (
-                vector is not None
-            ):  # else too long for this embedder: only its own question finds it
+            if vector is not None:
                 await self._write(replace(entry, vector=vector, embedder=self._embedder.id))
             return True
 

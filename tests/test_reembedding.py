@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from proxy.tiers.sqlite import SqliteTier
 from proxy.tiers.sqliteembedders import SqliteEmbedders
 from proxy.tiers.sqlitewaiting import SqliteLeases
 from tests.support.embeddings import DIMENSION, embeddings_server
+from tests.support.keeping import kept_up
 from tests.support.origin import ScriptedOrigin
 from tests.support.ports import HashEmbedder, Heard
 from tests.support.program import KEY, Served, Serving, chat, settings
@@ -104,25 +104,13 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await made.close()
 
 
-@asynccontextmanager
-async def running(reembedder: Reembedder) -> AsyncIterator[None]:
-    """As the program runs it."""
-    task = asyncio.get_running_loop().create_task(reembedder.keep_up())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 async def test_every_entry_gets_a_vector(world: World) -> None:
     """Of the embedder in use, and nothing else of it changes; what has none is left alone."""
     made = await world.fill(250)
     plain = entry("plain", world.clock, seed=None)
     await world.tier.put(plain)
     reembedder = world.reembedder(Another())
-    async with running(reembedder):
+    async with kept_up(reembedder):
         await until(lambda: "reembedded" in world.heard.names)
 
     for one in made:
@@ -138,13 +126,13 @@ async def test_every_entry_gets_a_vector(world: World) -> None:
 async def test_a_start_that_finds_it_done_reads_nothing(world: World) -> None:
     """Once all have been seen to, that is remembered: the log is not read again from its start."""
     await world.fill(3)
-    async with running(world.reembedder(Another())):
+    async with kept_up(world.reembedder(Another())):
         await until_async(
             lambda: _is_done(world, "another/8"),
         )
     again = Another()
     later = world.reembedder(again)
-    async with running(later):
+    async with kept_up(later):
         await asyncio.sleep(0.05)
 
     assert later._position is None
@@ -153,7 +141,7 @@ async def test_a_start_that_finds_it_done_reads_nothing(world: World) -> None:
 
 async def test_entries_that_are_imported_later(world: World) -> None:
     """Once an import has said that some came, they get their vectors as well."""
-    async with running(world.reembedder(Another())):
+    async with kept_up(world.reembedder(Another())):
         await until_async(lambda: _is_done(world, "another/8"))
         (made,) = await world.fill(1)
         await world.embedders.doubt()
@@ -181,7 +169,7 @@ class Crowded(SqliteEmbedders):
 async def test_an_import_at_the_last_moment(world: World) -> None:
     """That all is done is taken back, however much the log had to tell meanwhile."""
     world.embedders = crowded = Crowded(world)
-    async with running(world.reembedder(Another())):
+    async with kept_up(world.reembedder(Another())):
         await until(lambda: bool(crowded.imported))
         await until_async(lambda: _has(world, crowded.imported[0], "another/8"))
 
@@ -196,10 +184,10 @@ async def test_it_goes_on_after_a_stop(world: World) -> None:
     first, second = Another(), Another()
     one = world.reembedder(first)
     first.most = 4
-    async with running(one):
+    async with kept_up(one):
         await until(lambda: not first.gate.is_set())
     done = int(one.stats()["done"])
-    async with running(world.reembedder(second)):
+    async with kept_up(world.reembedder(second)):
         await until(lambda: "reembedded" in world.heard.names)
 
     assert (done, len(second.texts)) == (4, 6)
@@ -211,10 +199,10 @@ async def test_two_embedders_do_not_undo_each_other(world: World) -> None:
     made = await world.fill(5)
     old, new = HashEmbedder(), Another()
     old.id = EMBEDDER
-    async with running(world.reembedder(old)):
+    async with kept_up(world.reembedder(old)):
         await until_async(lambda: _is_done(world, EMBEDDER))
         world.clock.now += 1
-        async with running(world.reembedder(new)):
+        async with kept_up(world.reembedder(new)):
             await until(lambda: "reembedded" in world.heard.names)
             late = entry("late", world.clock, seed=77)
             await world.tier.put(late)  # by a replica that still has the old one
@@ -234,7 +222,7 @@ async def test_one_replica_works(world: World) -> None:
     await world.fill(30)
     embedders = [Another() for _ in range(3)]
     one, two, three = (world.reembedder(embedder) for embedder in embedders)
-    async with running(one), running(two), running(three):
+    async with kept_up(one), kept_up(two), kept_up(three):
         await until_async(lambda: _is_done(world, "another/8"))
 
     assert sum(len(embedder.texts) for embedder in embedders) == 30
@@ -246,7 +234,7 @@ async def test_a_newer_answer_is_not_overwritten(world: World) -> None:
     embedder = Another()
     embedder.gate.clear()
     reembedder = world.reembedder(embedder)
-    async with running(reembedder):
+    async with kept_up(reembedder):
         await until(lambda: "left" in reembedder.stats())
         world.clock.now += 1
         newer = replace(renewed, created_at=world.clock(), embedder="third/8")
@@ -270,7 +258,7 @@ async def test_an_embedder_that_is_away_is_waited_for(world: World) -> None:
     made = await world.fill(MOST_FAULTS + 2)
     embedder = Another()
     embedder.fails = True
-    async with running(world.reembedder(embedder)):
+    async with kept_up(world.reembedder(embedder)):
         await until(lambda: "reembedding_failed" in world.heard.names)
         await asyncio.sleep(0.05)
         embedder.fails = False
@@ -285,7 +273,7 @@ async def test_a_text_that_cannot_be_embedded_is_passed_over(world: World) -> No
     made = await world.fill(6)
     embedder = Another()
     embedder.refuses = "question 3"
-    async with running(world.reembedder(embedder)):
+    async with kept_up(world.reembedder(embedder)):
         await until_async(lambda: _is_done(world, "another/8"))
 
     assert world.heard.events.count(("reembedding_skipped", {"entry": made[3].id})) == 1
@@ -306,7 +294,7 @@ async def test_requests_come_first(world: World) -> None:
         reembedder._renewer.stage.ask(answer, Deadline(20))
     )
     await asyncio.sleep(0)
-    async with running(reembedder):
+    async with kept_up(reembedder):
         await until(lambda: "left" in reembedder.stats())
         await asyncio.sleep(0.05)
         meanwhile = len(embedder.texts)
@@ -321,7 +309,7 @@ async def test_it_can_be_switched_off(world: World) -> None:
     """Then entries keep the vectors they have, and the others' choice is left to them."""
     (made,) = await world.fill(1)
     world.per_s = 0
-    async with running(world.reembedder(Another())):
+    async with kept_up(world.reembedder(Another())):
         await asyncio.sleep(0.05)
 
     assert await world.embedder_of(made) == EMBEDDER

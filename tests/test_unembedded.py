@@ -3,7 +3,6 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from proxy.tiers.sqliteembedders import SqliteEmbedders
 from proxy.unembedded import TRIES, Unembedded
 from tests.support.backlogs import backlog_of
 from tests.support.embeddings import DIMENSION, embeddings_server
+from tests.support.keeping import kept_up
 from tests.support.origin import ScriptedOrigin
 from tests.support.ports import HashEmbedder, Heard
 from tests.support.program import Json, Served, chat, served, settings
@@ -95,24 +95,12 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await made.close()
 
 
-@asynccontextmanager
-async def running(unembedded: Unembedded) -> AsyncIterator[None]:
-    """As the program runs it."""
-    task = asyncio.get_running_loop().create_task(unembedded.keep_up())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 async def test_it_gets_a_vector(world: World) -> None:
     """Nothing else of it changes, and the change log tells every index."""
     made = world.owing("q")
     await world.tier.put(made)
     assert world.unembedded.stats() == {"left": 1}
-    async with running(world.unembedded):
+    async with kept_up(world.unembedded):
         await until(lambda: not world.unembedded.stats())
         later = world.owing("another")
         await world.tier.put(later)
@@ -134,7 +122,7 @@ async def test_it_waits_until_the_embedder_is_well(world: World) -> None:
     await world.tier.put(made)
     world.embedder.fails = True
     await world.stage.ask(world.embedder.start, Deadline(9))
-    async with running(world.unembedded):
+    async with kept_up(world.unembedded):
         await until(lambda: world.heard.names.count("breaker_opened") == 1)
         await asyncio.sleep(0.05)
         meanwhile = len(world.embedder.texts)
@@ -150,7 +138,7 @@ async def test_it_waits_until_the_answer_is_stored(world: World) -> None:
     """It may be on its way still, or wait in the backlog."""
     under_way, held = world.owing("q"), world.owing("held")
     world.backlog.add(held)
-    async with running(world.unembedded):
+    async with kept_up(world.unembedded):
         await asyncio.sleep(0.05)
         await world.tier.put(under_way)
         await until_async(lambda: _is_done(world, under_way))
@@ -171,7 +159,7 @@ async def test_a_newer_answer_is_not_overwritten(world: World) -> None:
     world.embedder.gate.clear()
     for one in (renewed, removed):
         await world.tier.put(one)
-    async with running(world.unembedded):
+    async with kept_up(world.unembedded):
         await until(lambda: world.embedder.texts == ["renewed"])
         await world.tier.put(newer)
         await world.tier.purge(Selector(ALL_TENANTS, ids=(removed.id,)))
@@ -189,7 +177,7 @@ async def test_a_text_that_cannot_be_embedded_is_left_without(world: World) -> N
     for one in (bad, good):
         await world.tier.put(one)
     world.embedder.refuses = "bad"
-    async with running(world.unembedded):
+    async with kept_up(world.unembedded):
         await until(lambda: not world.unembedded.stats())
 
     assert world.embedder.texts.count("bad") == TRIES
@@ -204,7 +192,7 @@ async def test_what_is_remembered_is_bounded(world: World) -> None:
         world.owing(f"q{number}")
         world.owing(f"q{number}")
     world.renewer.per_s = 0
-    async with running(world.unembedded):
+    async with kept_up(world.unembedded):
         await asyncio.sleep(0.05)
 
     assert world.unembedded.stats() == {"left": 5}

@@ -12,10 +12,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+
+from tests.support.commands import run
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
@@ -31,13 +34,8 @@ EXTENSIONS: Final = ("monitoring.coreos.com/", "kustomize.config.k8s.io/")
 Json = dict[str, Any]
 
 
-def run(*words: str | Path, **more: Any) -> str:
-    """What it prints; ends the program where it fails."""
-    done = subprocess.run(words, check=False, text=True, stdout=subprocess.PIPE, cwd=ROOT, **more)
-    if done.returncode:
-        raise SystemExit(f"{done.stdout}\nThis failed: {' '.join(map(str, words))}")
-    printed: str = done.stdout
-    return printed
+in_root = partial(run, cwd=ROOT)
+"""Run a program from the project's folder."""
 
 
 def documents(text: str) -> list[Json]:
@@ -50,10 +48,10 @@ def rendered() -> Iterator[tuple[str, str]]:
     """(values, what the chart comes to) of each file of values."""
     for values in sorted((RENDER / "values").glob("*.yaml")):
         go = ("go", "run", RENDER / "render.go", CHART, values)
-        ours = run(*go, env=os.environ | GO, stderr=subprocess.DEVNULL)
+        ours = in_root(*go, env=os.environ | GO, stderr=subprocess.DEVNULL)
         if helm := shutil.which("helm"):
-            run(helm, "lint", "--strict", CHART, "--values", values)
-            theirs = run(helm, "template", "cache", CHART, "--values", values)
+            in_root(helm, "lint", "--strict", CHART, "--values", values)
+            theirs = in_root(helm, "template", "cache", CHART, "--values", values)
             by_name = {_named(one): one for one in documents(ours)}
             assert by_name == {_named(one): one for one in documents(theirs)}, values
         yield values.name, ours
@@ -67,13 +65,15 @@ def main(arguments: list[str]) -> int:
     """Check everything; returns the exit status."""
     programs = Path(arguments[0]).absolute() / "bin"
     schema = programs / "check-jsonschema"
-    run(schema, "--builtin-schema", "vendor.compose-spec", *DEPLOY.glob("compose/compose*.yaml"))
+    in_root(
+        schema, "--builtin-schema", "vendor.compose-spec", *DEPLOY.glob("compose/compose*.yaml")
+    )
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-    run(schema, "--builtin-schema", "vendor.github-workflows", *workflows)
-    run(schema, "--builtin-schema", "vendor.dependabot", ROOT / ".github" / "dependabot.yml")
-    run(programs / "zizmor", "--offline", "--quiet", ".github", stderr=None)
+    in_root(schema, "--builtin-schema", "vendor.github-workflows", *workflows)
+    in_root(schema, "--builtin-schema", "vendor.dependabot", ROOT / ".github" / "dependabot.yml")
+    in_root(programs / "zizmor", "--offline", "--quiet", ".github", stderr=None)
     known = CHART / "values.schema.json"
-    run(schema, "--schemafile", known, CHART / "values.yaml")
+    in_root(schema, "--schemafile", known, CHART / "values.yaml")
     with tempfile.TemporaryDirectory() as name:
         files = []
         texts = [(file.name, file.read_text()) for file in DEPLOY.glob("kubernetes/*/*.yaml")]
@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> int:
                 files.append(Path(name) / f"{number}-{label}")
                 files[-1].write_text(yaml.safe_dump_all(known_ones))
         for version in VERSIONS:
-            run(programs / "kubernetes-validate", "-k", version, "--strict", "--quiet", *files)
+            in_root(programs / "kubernetes-validate", "-k", version, "--strict", "--quiet", *files)
     helm = "Helm says the same" if shutil.which("helm") else "there is no Helm here to compare with"
     sys.stdout.write(f"{len(files)} files pass by Kubernetes {' and '.join(VERSIONS)}; {helm}.\n")
     return 0

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from math import nan
 
-from tests.faults.fault import Fault, Step
+from tests.faults.fault import BROKEN, Fault, Step
 from tests.faults.models import DIMENSION, Models, Reply, breaks, fails, gives, says
 from tests.faults.place import Place
 
-BROKEN = frozenset({"stage_failed", "breaker_opened"})
 EXACT = frozenset({"session", "shared"})
 BY_ITSELF = "a probe finds it well"
 LATER = f"{BY_ITSELF}; what was stored meanwhile is given its vectors"

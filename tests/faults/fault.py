@@ -6,11 +6,15 @@ that is written from them.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from tests.faults.place import Place
 
 EVERY: Final = frozenset({"session", "shared", "vector"})
+BROKEN: Final = frozenset({"stage_failed", "breaker_opened"})
+"""What is counted when a part fails requests, and is left alone."""
+
 Step = Callable[[Place], Awaitable[None]]
 
 
@@ -42,6 +46,10 @@ class Fault:
     recovers: str
     loses: bool = False
     breaks: bool = False
+
+
+shared_is_away = partial(Fault, part="shared", events=BROKEN, hits=frozenset({"session"}))
+"""One by which the shared tier fails, and is left alone: sessions alone have hits meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,9 @@
 
 import asyncio
 
-from tests.faults.fault import Fault, Step
+from tests.faults.fault import Fault, Step, shared_is_away
 from tests.faults.place import KEPT, Place
 
-BROKEN = frozenset({"stage_failed", "breaker_opened"})
 BY_ITSELF = "a probe finds it well; what was answered meanwhile is written to it"
 
 
@@ -71,76 +70,52 @@ def _told(*commands: str) -> Step:
 
 
 FAULTS = (
-    Fault(
+    shared_is_away(
         name="Redis is killed, and started again with its data",
         begin=_kill,
         end=_start,
-        part="shared",
-        events=BROKEN,
-        hits=frozenset({"session"}),
         recovers=BY_ITSELF,
     ),
-    Fault(
+    shared_is_away(
         name="Redis is killed, and started again without its data",
         begin=_lose,
         end=_start,
-        part="shared",
-        events=BROKEN,
-        hits=frozenset({"session"}),
         recovers="the same; what it has lost is forgotten by the index and by sessions too",
         loses=True,
     ),
-    Fault(
+    shared_is_away(
         name="Redis is stopped (SIGSTOP)",
         begin=_pause,
         end=_resume,
-        part="shared",
-        events=BROKEN,
-        hits=frozenset({"session"}),
         recovers=BY_ITSELF,
     ),
-    Fault(
+    shared_is_away(
         name="Redis answers half a second late",
         begin=_slow_down,
         end=_speed_up,
-        part="shared",
-        events=BROKEN,
-        hits=frozenset({"session"}),
         recovers="a probe finds it quick; it is written to all the time",
     ),
-    Fault(
+    shared_is_away(
         name="connections to Redis are reset",
         begin=_cut,
         end=_mend,
-        part="shared",
-        events=BROKEN,
-        hits=frozenset({"session"}),
         recovers=BY_ITSELF,
     ),
-    Fault(
+    shared_is_away(
         name="connections to Redis are reset in mid-reply",
         begin=_cut_short,
         end=_speak_again,
-        part="shared",
-        events=BROKEN,
-        hits=frozenset({"session"}),
         recovers=BY_ITSELF,
     ),
-    Fault(
+    shared_is_away(
         name="connections to Redis go dead without a word",
         begin=_lose_connections,
-        part="shared",
-        events=BROKEN,
-        hits=frozenset({"session"}),
         recovers="by itself: a probe makes new ones",
     ),
-    Fault(
+    shared_is_away(
         name="Redis answers garbage",
         begin=_garble,
         end=_speak_again,
-        part="shared",
-        events=BROKEN,
-        hits=frozenset({"session"}),
         recovers=BY_ITSELF,
     ),
     Fault(

@@ -6,10 +6,8 @@ import shutil
 import sqlite3
 from contextlib import closing
 
-from tests.faults.fault import Fault, Step
+from tests.faults.fault import Fault, Step, shared_is_away
 from tests.faults.place import Place
-
-BROKEN = frozenset({"stage_failed", "breaker_opened"})
 
 
 def _locked(place: Place) -> sqlite3.Connection:
@@ -89,13 +87,10 @@ FAULTS = (
         hits=frozenset({"session"}),
         recovers="a probe finds that it may; what was answered meanwhile is written",
     ),
-    Fault(
+    shared_is_away(
         name="another process holds the file's lock",
         begin=_lock,
         end=_unlock,
-        part="shared",
-        events=BROKEN,
-        hits=frozenset({"session"}),
         recovers="a probe finds it free; what was answered meanwhile is written",
     ),
     Fault(
@@ -106,13 +101,10 @@ FAULTS = (
         events=frozenset({"writes_refused"}),
         recovers="the next write is taken; so is what waits",
     ),
-    Fault(
+    shared_is_away(
         name="pages of the file are overwritten",
         begin=_spoil,
         end=_put_back,
-        part="shared",
-        events=BROKEN,
-        hits=frozenset({"session"}),
         recovers="a probe opens the file that was put in its place",
     ),
     Fault(

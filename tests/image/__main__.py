@@ -16,8 +16,9 @@ from typing import Final
 
 import openai
 
-from tests.image.building import Image, base, built, say
+from tests.image.building import Image, base, built
 from tests.image.running import container, mounted, refuses_writing, size
+from tests.support.commands import say
 from tests.support.origin import ScriptedOrigin, started
 
 PROJECT: Final = Path(__file__).parents[2]

@@ -9,14 +9,13 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.image.dockerfile import Step, assignments, context, expanded, stages
+from tests.support.commands import run, say
 
 RELEASE: Final = "trixie"
 """Debian's release that `python:3.13-slim` is made of; its Python is 3.13 as well."""
@@ -55,19 +54,13 @@ class Image:
         return cls(**{**told, "root": Path(told["root"])})
 
 
-def say(line: str) -> None:
-    """A line for whoever watches."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def base(kept: Path) -> Path:
     """The system that stands in for the base image; made once."""
     root = kept / f"{RELEASE}-root"
     if not (root / "made").exists():
         shutil.rmtree(root, ignore_errors=True)
         packages = "--include=python3,python3-venv,ca-certificates"
-        _run("debootstrap", "--variant=minbase", packages, RELEASE, str(root))
+        run("debootstrap", "--variant=minbase", packages, RELEASE, str(root))
         (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
         (root / "made").touch()
     return root
@@ -80,7 +73,7 @@ def built(project: Path, kept: Path) -> Image:
     for name, steps in stages(project / "Dockerfile"):
         root = kept / f"stage-{name}"
         shutil.rmtree(root, ignore_errors=True)
-        _run("cp", "--archive", str(base(kept)), str(root))
+        run("cp", "--archive", str(base(kept)), str(root))
         image = ready[name] = Image(root)
         _check_base(steps[0], image)
         for step in steps[1:]:
@@ -127,7 +120,7 @@ def _copy(value: str, image: Image, project: Path, ready: Mapping[str, Image]) -
     goal = image.root / os.path.join(image.folder, target).lstrip("/")  # noqa: PTH118 - inside the root
     for source in sources:
         if origin is not None:
-            _run("cp", "--archive", str(ready[origin].root / source.lstrip("/")), str(goal))
+            run("cp", "--archive", str(ready[origin].root / source.lstrip("/")), str(goal))
             continue
         files = [one for one in context(project) if one.is_relative_to(source)]
         if not files:
@@ -160,11 +153,5 @@ def _inside(image: Image, line: str, *, output: bool = False) -> str:
         *shell,
     ]
     whole = " && ".join((*mounts, shlex.join(["exec", *chroot])))
-    return _run("unshare", "--mount", "--pid", "--fork", "sh", "-c", whole, output=output)
-
-
-def _run(*words: str, output: bool = False) -> str:
-    done = subprocess.run(words, check=False, stdout=subprocess.PIPE if output else None, text=True)
-    if done.returncode:
-        raise SystemExit(f"This failed with {done.returncode}: {shlex.join(words)}")
-    return done.stdout or ""
+    how: dict[str, Any] = {} if output else {"stdout": None}
+    return run("unshare", "--mount", "--pid", "--fork", "sh", "-c", whole, **how)

@@ -19,6 +19,7 @@ from typing import Final
 
 import openai
 
+from tests.support.commands import run, say
 from tests.support.origin import ScriptedOrigin, started
 
 ROOT: Final = Path(__file__).parents[2]
@@ -27,25 +28,16 @@ PATIENCE_S: Final = 60
 """From the end of the installation to the first answer."""
 
 
-def say(line: str) -> None:
-    """A line for whoever watches."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def run(*words: str | Path, cwd: Path = ROOT) -> str:
-    """What it prints; ends the program where it fails."""
-    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(words, check=False, cwd=cwd, env=alone, text=True, capture_output=True)
-    if done.returncode:
-        raise SystemExit(f"{done.stdout}{done.stderr}\nThis failed: {' '.join(map(str, words))}")
-    return done.stdout
+def alone(*words: str | Path, cwd: Path = ROOT) -> str:
+    """What a program prints that knows nothing of this checkout."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return run(*words, cwd=cwd, env=environ, stderr=subprocess.PIPE)
 
 
 def built(folder: Path) -> Path:
     """The wheel, built as the source distribution is; both are looked into."""
     shutil.rmtree(folder, ignore_errors=True)
-    run(sys.executable, "-m", "hatchling", "build", "--directory", folder)
+    alone(sys.executable, "-m", "hatchling", "build", "--directory", folder)
     wheel, source = next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"proxy", f"{_stem(wheel)}.dist-info"}
@@ -66,7 +58,7 @@ def installed(wheel: Path, folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)
     began = time.monotonic()
-    run(folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
+    alone(folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
     say(f"installed in {time.monotonic() - began:.0f} s")
     return folder / "bin"
 
@@ -112,12 +104,12 @@ def main(arguments: list[str]) -> int:
     work.mkdir(parents=True)
     wheel = built(folder / "dist")
     programs = installed(wheel, work / "environment")
-    told = run(programs / "reprise", "--help", cwd=work)
+    told = alone(programs / "reprise", "--help", cwd=work)
     assert "serve" in told
-    version = run(programs / "reprise", "version", cwd=work).strip()
+    version = alone(programs / "reprise", "version", cwd=work).strip()
     assert version in wheel.name
     answered(programs, work / "folder")
-    run(programs / "pip", "uninstall", "--quiet", "--yes", "reprise", cwd=work)
+    alone(programs / "pip", "uninstall", "--quiet", "--yes", "reprise", cwd=work)
     assert not (programs / "reprise").exists()
     say(f"Reprise {version} installs, serves and goes.")
     return 0
